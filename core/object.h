@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// What every object starts with, and what a class is.
+
+#ifndef DX_CORE_OBJECT_H
+#define DX_CORE_OBJECT_H
+
+#include <dextral/OSObject.h>
+
+#include <stdatomic.h>
+
+struct OSMetaClass {
+    const char *name;
+    const OSMetaClass *super; // NULL for OSObject
+    size_t instance_bytes;
+    /* Virtual free: finishes what this class added, then calls the superclass's; OSObject's gives the memory
+     * back.  Must take a half-built object.  NULL: the superclass's. */
+    void (*free)(OSObjectPtr object);
+    /* NULL: the superclass's; OSObject's compares pointers. */
+    bool (*is_equal)(OSObjectPtr object, OSObjectPtr other);
+};
+
+struct OSObject {
+    const OSMetaClass *isa;
+    _Atomic uint32_t references;
+    void *peer;
+    void (*peer_release)(void *peer);
+    struct dx_named_queue *queues; // bound by OSObjectSetDispatchQueue
+};
+
+/** Zeroed instance of a class with one reference; NULL without memory. */
+OSObjectPtr dx_object_alloc(const OSMetaClass *meta);
+
+/** The last step of every free: releases bound queues and the peer, and gives the memory back. */
+void dx_object_free_super(OSObjectPtr object);
+
+/** Retains unless the last reference is already gone; for weak look-ups under the registry's lock. */
+bool dx_object_retain_if_alive(OSObjectPtr object);
+
+#endif /* DX_CORE_OBJECT_H */

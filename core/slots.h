@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// A value that one writer publishes and any number of readers copy, with nobody waiting for anybody.
+
+#ifndef DX_CORE_SLOTS_H
+#define DX_CORE_SLOTS_H
+
+#include <dextral/base.h>
+
+#include <stdatomic.h>
+
+/*
+ * The writer fills the slot after the published one and then publishes its number.  A reader copies the
+ * published slot and checks that its generation did not change under the copy.  The published slot is
+ * rewritten only after DX_SLOT_COUNT - 1 further publications, so a reader fails only when it was lapped,
+ * tries DX_SLOT_TRIES times, and then keeps what it had.  A writer that stops for ever after any single
+ * store leaves `published` on a whole slot: nobody hangs, nobody reads nonsense.
+ *
+ * All words are 32 bits wide, so that a 32-bit machine needs no write access (no cmpxchg8b) to read.
+ * Layout is fixed: these pages are shared between processes.
+ */
+#define DX_SLOT_COUNT 4u
+#define DX_SLOT_TRIES 8u
+
+/** Words that a slots object of a value takes: published, and for each slot its generation and value. */
+#define DX_SLOTS_WORDS(value_bytes) (1u + DX_SLOT_COUNT * (1u + ((uint32_t)(value_bytes) + 3u) / 4u))
+
+/** View of a slots object; the words may be in shared memory, the view never is. */
+struct dx_slots {
+    _Atomic uint32_t *words;
+    uint32_t value_bytes; // a multiple of 4
+};
+
+/**
+ * Publishes a value.
+ *
+ * Thread: the one writer.  Real-time: yes, wait-free.
+ */
+void dx_slots_write(const struct dx_slots *slots, const void *value) DX_REALTIME;
+
+/**
+ * Copies the newest value.
+ *
+ * @param value       written only when true is returned.
+ * @return false when nothing was published yet or the reader was lapped DX_SLOT_TRIES times.
+ *
+ * Thread: any.  Real-time: yes, wait-free.  Never stores into the words.
+ */
+bool dx_slots_read(const struct dx_slots *slots, void *value) DX_REALTIME;
+
+#endif /* DX_CORE_SLOTS_H */
