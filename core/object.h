@@ -22,10 +22,16 @@ struct OSMetaClass {
 struct OSObject {
     const OSMetaClass *isa;
     _Atomic uint32_t references;
-    void *peer;
+    _Atomic(void *) peer; // read on any thread
     void (*peer_release)(void *peer);
     struct dx_named_queue *queues; // bound by OSObjectSetDispatchQueue
 };
+
+/** OSObject itself: the `super` of the classes right below it (gOSObjectMetaClass is no constant expression). */
+extern const OSMetaClass dx_object_class;
+
+/** Count of an object in static storage that is never freed; retain and release leave it alone. */
+#define DX_OBJECT_IMMORTAL UINT32_MAX
 
 /** Zeroed instance of a class with one reference; NULL without memory. */
 OSObjectPtr dx_object_alloc(const OSMetaClass *meta);
