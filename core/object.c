@@ -35,15 +35,23 @@ const OSMetaClass dx_object_class = {
 const OSMetaClass *const gOSObjectMetaClass = &dx_object_class;
 
 OSObjectPtr
-dx_object_alloc(const OSMetaClass *meta)
+dx_object_alloc_extra(const OSMetaClass *meta, size_t extra_bytes)
 {
     assert(meta && meta->instance_bytes >= sizeof(struct OSObject));
-    struct OSObject *const object = calloc(1, meta->instance_bytes);
+    if (extra_bytes > (size_t)PTRDIFF_MAX - meta->instance_bytes)
+        return NULL;
+    struct OSObject *const object = calloc(1, meta->instance_bytes + extra_bytes);
     if (!object)
         return NULL;
     object->isa = meta;
     atomic_init(&object->references, 1);
     return object;
+}
+
+OSObjectPtr
+dx_object_alloc(const OSMetaClass *meta)
+{
+    return dx_object_alloc_extra(meta, 0);
 }
 
 OSObjectPtr
@@ -69,22 +77,29 @@ free_virtual(struct OSObject *o)
     meta->free(o);
 }
 
-void
-OSObjectRelease(OSObjectPtr object)
+bool
+dx_object_drop(OSObjectPtr object)
 {
     struct OSObject *const o = object;
     /* relaxed: only tells constants and dying objects from the others. */
     if (!o || atomic_load_explicit(&o->references, memory_order_relaxed) >= IMMORTAL_FROM)
-        return;
+        return false;
     /* release: pairs with the acquire of the same operation in the thread that drops the last reference, which so
      * sees all that other holders wrote before theirs. */
     const uint32_t before = atomic_fetch_sub_explicit(&o->references, 1, memory_order_acq_rel);
     assert(before != 0);
     if (before != 1)
-        return;
+        return false;
     /* relaxed: nobody else may touch the object but dx_object_retain_if_alive(), and 0 and DYING are one to it. */
     atomic_store_explicit(&o->references, DYING, memory_order_relaxed);
-    free_virtual(o);
+    return true;
+}
+
+void
+OSObjectRelease(OSObjectPtr object)
+{
+    if (dx_object_drop(object))
+        free_virtual(object);
 }
 
 bool

@@ -36,6 +36,17 @@ extern const OSMetaClass dx_object_class;
 /** Zeroed instance of a class with one reference; NULL without memory. */
 OSObjectPtr dx_object_alloc(const OSMetaClass *meta);
 
+/** The same with bytes after the instance, also zeroed; NULL without memory or when the sum overflows. */
+OSObjectPtr dx_object_alloc_extra(const OSMetaClass *meta, size_t extra_bytes);
+
+/**
+ * Gives a reference back without running free.
+ *
+ * @return true when it was the last one: the object is the caller's alone, who finishes it himself and ends with
+ *         dx_object_free_super().  For classes that free deep structures without recursion.
+ */
+bool dx_object_drop(OSObjectPtr object);
+
 /** The last step of every free: releases bound queues and the peer, and gives the memory back. */
 void dx_object_free_super(OSObjectPtr object);
 

@@ -130,7 +130,7 @@ DX_API kern_return_t OSObjectCopyDispatchQueue(OSObjectPtr object, const char *n
 
 /** Copies a C string.  @return +1, or NULL without memory or for NULL.  Source: OSString::withCString. */
 DX_API OSString *OSStringCreate(const char *c_string);
-/** Copies `length` bytes.  @return +1 or NULL.  Source: OSString::withCString. */
+/** Copies `length` bytes.  @return +1 or NULL, also for a NUL among them.  Source: OSString::withCString. */
 DX_API OSString *OSStringCreateWithLength(const char *bytes, size_t length);
 /** The bytes, NUL-terminated, alive as long as the string.  Source: OSString::getCStringNoCopy. */
 DX_API const char *OSStringGetCStringNoCopy(const OSString *string);
@@ -236,7 +236,7 @@ DX_API const char *OSDictionaryGetStringValue(const OSDictionary *dictionary, co
 /**
  * Bytes of a string, number, boolean, data, array or dictionary.
  *
- * @return +1, or NULL for another class, nesting over 32 levels, or without memory.
+ * @return +1, or NULL for another class, nesting over 32 levels, over 256 MiB, or without memory.
  * Source: OSSerialization::createFromObject.
  */
 DX_API OSData *OSSerializationCreateFromObject(OSObjectPtr object);
