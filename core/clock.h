@@ -15,6 +15,8 @@ struct dx_wait_reason {
     const char *what;             // "queue", "mutex", "join", "zero timestamp", ...; a literal
     const char *name;             // of the thing waited for; may be NULL; must outlive the wait
     const struct dx_task *holder; // who has it now, as far as known; may be NULL
+    const struct dx_task *_Atomic const *holder_at; // where that stands when it changes during the wait; or NULL
+    bool idle; // nobody needs this wait to end: a simulation whose tasks all wait so, for ever, is over
 };
 
 /**
@@ -43,6 +45,17 @@ uint64_t dx_clock_ns_from_ticks(const dx_clock *clock, uint64_t ticks) DX_REALTI
 /** The calling task; made on the fly (and freed at thread exit) for threads of the user's own. */
 struct dx_task *dx_task_current(void);
 
+/**
+ * Lets a task go that is about to end: it is freed some time after it has.  Instead of dx_task_join(); the
+ * task itself may.  At exit() and dlclose() those of the host's clock are waited for.
+ *
+ * Thread: any of the task's clock.  Real-time: no.
+ */
+void dx_task_detach(struct dx_task *task);
+
+/** CLOCK_REALTIME in nanoseconds; a simulated clock's own time.  Thread: any of that clock.  Real-time: no. */
+uint64_t dx_clock_realtime_ns(dx_clock *clock);
+
 /** Opaque identity of the calling thread or fiber, for "am I the IO task?".  Wait-free. */
 const void *dx_task_self(void) DX_REALTIME;
 
@@ -52,7 +65,11 @@ struct dx_queue_frame **dx_task_queue_frames(struct dx_task *task);
 
 const char *dx_task_name(const struct dx_task *task);
 
-/** The clock's scheduling class can be less than asked: one sentence with the fix for each missing bit. */
+/**
+ * One sentence with the fix for each bit of dx_task_degraded(): "" when there is none.
+ *
+ * @return a string of the library's own.
+ */
 const char *dx_task_degraded_advice(unsigned degraded);
 
 #endif /* DX_CORE_CLOCK_H */
