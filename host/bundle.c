@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+// Driver bundles: Name.dext/ with Info.plist and Name.so.
+
+#include "host/bundle_info.h"
+#include "host/error.h"
+#include "host/plist.h"
+#include "host/plugin_file.h"
+
+#include <dextral/bundle.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SUFFIX ".dext"
+
+struct dx_bundle {
+    char *folder; // canonical path
+    struct dx_bundle_info info;
+    const dx_driver_class *classes[DX_BUNDLE_MAX_PERSONALITIES]; // of the shared object, by personality
+    void *handle;                                                // of dlopen()
+};
+
+static kern_return_t
+no_memory(dx_error *error)
+{
+    return dx_error_set(error, kIOReturnNoMemory, "no memory to open the bundle");
+}
+
+/* Finds the folder; its name must end in .dext. */
+static kern_return_t
+find_folder(const char *path, char **ret_folder, dx_error *error)
+{
+    char *const folder = realpath(path, NULL);
+    if (!folder)
+        return errno == ENOMEM ? no_memory(error)
+                               : dx_error_set(error, errno == EACCES ? kIOReturnNotReadable : kIOReturnNotFound,
+                                              "%s: %s", path, strerror(errno));
+
+    struct stat info;
+    const char *const name = strrchr(folder, '/') + 1; // canonical: there is one
+    const size_t length = strlen(name);
+    kern_return_t status = kIOReturnSuccess;
+    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
+        status = dx_error_set(error, kIOReturnBadArgument,
+                              "%s is no folder: a driver bundle is a folder Name" SUFFIX " with Info.plist and Name.so",
+                              path);
+    else if (length <= strlen(SUFFIX) || strcmp(name + length - strlen(SUFFIX), SUFFIX) != 0)
+        status = dx_error_set(error, kIOReturnBadArgument, "%s: the name of a driver bundle must end in " SUFFIX, path);
+    if (status == kIOReturnSuccess)
+        *ret_folder = folder;
+    else
+        free(folder);
+    return status;
+}
+
+static kern_return_t
+join(const char *folder, const char *name, const char *suffix, char **ret_path, dx_error *error)
+{
+    return asprintf(ret_path, "%s/%s%s", folder, name, suffix) < 0 ? no_memory(error) : kIOReturnSuccess;
+}
+
+/* Info.plist stands in the folder itself; one in Contents/ beside it would be a second truth. */
+static kern_return_t
+check_contents_folder(const char *folder, bool has_info, dx_error *error)
+{
+    char *path = NULL;
+    const kern_return_t status = join(folder, "Contents/Info.plist", "", &path, error);
+    if (status != kIOReturnSuccess)
+        return status;
+    const bool is_there = access(path, F_OK) == 0;
+    free(path);
+    if (is_there && has_info)
+        return dx_error_set(error, kIOReturnBadArgument,
+                            "%s has both Info.plist and Contents/Info.plist, which may contradict each other: "
+                            "keep the first",
+                            folder);
+    if (is_there)
+        return dx_error_set(error, kIOReturnNotFound,
+                            "%s has Contents/Info.plist: move it, and the shared object, up into the folder itself",
+                            folder);
+    if (!has_info)
+        return dx_error_set(error, kIOReturnNotFound, "%s has no Info.plist", folder);
+    return kIOReturnSuccess;
+}
+
+/* Reads a whole file of at most DX_PLIST_MAX_BYTES; one byte more, so that a larger one is noticed. */
+static kern_return_t
+read_bytes(int descriptor, const char *folder, uint8_t **ret_bytes, size_t *ret_length, dx_error *error)
+{
+    uint8_t *const bytes = malloc(DX_PLIST_MAX_BYTES + 1);
+    if (!bytes)
+        return no_memory(error);
+    size_t length = 0;
+    while (length <= DX_PLIST_MAX_BYTES) {
+        const ssize_t got = read(descriptor, bytes + length, DX_PLIST_MAX_BYTES + 1 - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            const int code = errno;
+            free(bytes);
+            return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist: %s", folder, strerror(code));
+        }
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    *ret_bytes = bytes;
+    *ret_length = length;
+    return kIOReturnSuccess;
+}
+
+static kern_return_t
+read_info(const char *folder, struct dx_bundle_info *ret_info, dx_error *error)
+{
+    char *path = NULL;
+    kern_return_t status = join(folder, "Info.plist", "", &path, error);
+    if (status != kIOReturnSuccess)
+        return status;
+    // O_NONBLOCK: a FIFO of that name must not make us wait; O_NOFOLLOW: a link could lead anywhere
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    const int code = errno;
+    free(path);
+
+    if (descriptor < 0 && code == ELOOP)
+        return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist is a symbolic link: copy the file", folder);
+    if (descriptor < 0 && code != ENOENT)
+        return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist: %s", folder, strerror(code));
+    status = check_contents_folder(folder, descriptor >= 0, error);
+    if (descriptor < 0)
+        return status;
+
+    struct stat info;
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    if (status == kIOReturnSuccess && (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)))
+        status = dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist is no regular file", folder);
+    if (status == kIOReturnSuccess)
+        status = read_bytes(descriptor, folder, &bytes, &length, error);
+    (void)close(descriptor); // read only
+    if (status == kIOReturnSuccess)
+        status = dx_bundle_info_parse(bytes, length, ret_info, error);
+    free(bytes);
+    return status;
+}
+
+/* CFBundleExecutable, by default the folder's name without .dext; ".so" is added unless it is there. */
+static kern_return_t
+load_executable(dx_bundle *bundle, dx_error *error)
+{
+    const char *const folder_name = strrchr(bundle->folder, '/') + 1;
+    char *name = bundle->info.executable ? strdup(bundle->info.executable)
+                                         : strndup(folder_name, strlen(folder_name) - strlen(SUFFIX));
+    if (!name)
+        return no_memory(error);
+    const size_t length = strlen(name);
+    const bool has_suffix = length > 3 && strcmp(name + length - 3, ".so") == 0;
+    char *path = NULL;
+    kern_return_t status = join(bundle->folder, name, has_suffix ? "" : ".so", &path, error);
+    free(name);
+    if (status == kIOReturnSuccess)
+        status = dx_plugin_file_load(path, bundle->folder, &bundle->handle, error);
+    free(path);
+    return status;
+}
+
+static kern_return_t
+find_class(const dx_bundle *bundle, const struct dx_personality *personality, const dx_driver_class **ret_class,
+           dx_error *error)
+{
+    char symbol[sizeof DX_DRIVER_CLASS_PREFIX + 256];
+    char what[400];
+    (void)snprintf(symbol, sizeof symbol, DX_DRIVER_CLASS_PREFIX "%s", personality->user_class);
+    (void)snprintf(what, sizeof what, "class %s of personality \"%.80s\"", personality->user_class, personality->name);
+
+    const dx_driver_class *const class = dlsym(bundle->handle, symbol);
+    if (!class)
+        return dx_error_set(error, kIOReturnRLDError,
+                            "%s is not in the shared object: it must export %.200s (see DX_DRIVER_CLASS)", what, symbol);
+    const kern_return_t status =
+        dx_plugin_file_check_abi(what, class->abi, class->size, sizeof(dx_driver_class), error);
+    if (status != kIOReturnSuccess)
+        return status;
+    if (!class->name || strcmp(class->name, personality->user_class) != 0)
+        return dx_error_set(error, kIOReturnBadArgument, "%s calls itself \"%.80s\" in the shared object", what,
+                            class->name ? class->name : "");
+    if (!class->alloc)
+        return dx_error_set(error, kIOReturnRLDError, "%s has no alloc function", what);
+    *ret_class = class;
+    return kIOReturnSuccess;
+}
+
+kern_return_t
+dx_bundle_open(const char *path, dx_bundle **ret_bundle, dx_error *error)
+{
+    if (!path || !ret_bundle)
+        return dx_error_set(error, kIOReturnBadArgument, "no path was given");
+    dx_bundle *const bundle = calloc(1, sizeof *bundle);
+    if (!bundle)
+        return no_memory(error);
+
+    kern_return_t status = find_folder(path, &bundle->folder, error);
+    if (status == kIOReturnSuccess)
+        status = read_info(bundle->folder, &bundle->info, error);
+    if (status == kIOReturnSuccess)
+        status = load_executable(bundle, error);
+    for (size_t i = 0; i < bundle->info.personality_count && status == kIOReturnSuccess; i++)
+        status = find_class(bundle, &bundle->info.personalities[i], &bundle->classes[i], error);
+
+    if (status == kIOReturnSuccess)
+        *ret_bundle = bundle;
+    else
+        dx_bundle_close(bundle);
+    return status;
+}
+
+void
+dx_bundle_close(dx_bundle *bundle)
+{
+    if (!bundle)
+        return;
+    if (bundle->handle)
+        (void)dlclose(bundle->handle); // nothing to do about a failure
+    dx_bundle_info_finish(&bundle->info);
+    free(bundle->folder);
+    free(bundle);
+}
+
+const char *
+dx_bundle_identifier(const dx_bundle *bundle)
+{
+    return bundle->info.identifier;
+}
+
+const char *
+dx_bundle_version(const dx_bundle *bundle)
+{
+    return bundle->info.version;
+}
+
+size_t
+dx_bundle_personality_count(const dx_bundle *bundle)
+{
+    return bundle->info.personality_count;
+}
+
+OSDictionary *
+dx_bundle_personality(const dx_bundle *bundle, size_t index)
+{
+    return index < bundle->info.personality_count ? bundle->info.personalities[index].properties : NULL;
+}
+
+kern_return_t
+dx_bundle_create_driver(dx_bundle *bundle, size_t index, IOUserAudioDriver **ret_driver, dx_error *error)
+{
+    if (index >= bundle->info.personality_count)
+        return dx_error_set(error, kIOReturnBadArgument, "the bundle has %zu personalities, there is no number %zu",
+                            bundle->info.personality_count, index);
+    IOUserAudioDriver *const driver = bundle->classes[index]->alloc();
+    if (!driver)
+        return dx_error_set(error, kIOReturnNoMemory, "alloc of class %s returned NULL",
+                            bundle->info.personalities[index].user_class);
+    *ret_driver = driver;
+    return kIOReturnSuccess;
+}
