@@ -16,9 +16,9 @@
 #define ALIGNMENT_MAX ((uint64_t)1 << 30)
 #define DIRECTION_MASK ((uint64_t)kIOMemoryDirectionInOut)
 #define PARTS_MAX 32u
-#define MAP_OPTIONS                                                                           \
-    ((uint64_t)(kIOMemoryMapFixedAddress | kIOMemoryMapReadOnly | kIOMemoryMapCacheModeInhibit | \
-                kIOMemoryMapCacheModeCopyback | kIOMemoryMapCacheModeWriteThrough |           \
+#define MAP_OPTIONS                                                                                               \
+    ((uint64_t)(kIOMemoryMapFixedAddress | kIOMemoryMapReadOnly | kIOMemoryMapCacheModeInhibit |                  \
+                kIOMemoryMapCacheModeCopyback | kIOMemoryMapCacheModeWriteThrough |                               \
                 kIOMemoryMapCacheModeRealTime))
 
 /* A memfd that descriptors share; closed with the last of them. */
@@ -44,10 +44,10 @@ struct IOMemoryDescriptor {
 
 struct IOMemoryMap {
     struct OSObject object;
-    uint8_t *pages;       // what is mapped
-    size_t pages_bytes;   // whole pages
-    uint64_t offset;      // of the range in its first page
-    uint64_t length;      // of the range
+    uint8_t *pages;     // what is mapped
+    size_t pages_bytes; // whole pages
+    uint64_t offset;    // of the range in its first page
+    uint64_t length;    // of the range
 };
 
 struct IOBufferMemoryDescriptor {
@@ -244,7 +244,8 @@ reserve(size_t bytes, size_t alignment)
         errno = ENOMEM;
         return NULL;
     }
-    uint8_t *const whole = mmap(NULL, bytes + extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *const whole =
+        mmap(NULL, bytes + extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (whole == MAP_FAILED)
         return NULL;
     const size_t head = extra ? (alignment - (uintptr_t)whole % alignment) % alignment : 0;

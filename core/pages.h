@@ -14,9 +14,9 @@
 /** A mapped region.  All-zero is none. */
 struct dx_pages {
     void *address;
-    size_t bytes;     // as asked for; the mapping is whole pages
-    int fd;           // -1 where only the mapping is kept
-    bool locked;      // the pages cannot be swapped out
+    size_t bytes; // as asked for; the mapping is whole pages
+    int fd;       // -1 where only the mapping is kept
+    bool locked;  // the pages cannot be swapped out
 };
 
 /** Bytes of a page. */

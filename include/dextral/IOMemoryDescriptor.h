@@ -27,23 +27,23 @@ DX_API extern const OSMetaClass *const gIOMemoryMapMetaClass;
 
 /** Which way data goes, seen from the device. */
 enum {
-    kIOMemoryDirectionNone = 0,                   ///< nothing is said
-    kIOMemoryDirectionIn = 1,                     ///< from the device into memory
-    kIOMemoryDirectionOut = 2,                    ///< from memory to the device
-    kIOMemoryDirectionInOut = 3,                  ///< both
+    kIOMemoryDirectionNone = 0,                        ///< nothing is said
+    kIOMemoryDirectionIn = 1,                          ///< from the device into memory
+    kIOMemoryDirectionOut = 2,                         ///< from memory to the device
+    kIOMemoryDirectionInOut = 3,                       ///< both
     kIOMemoryDirectionOutIn = kIOMemoryDirectionInOut, ///< both
-    kIOMemoryDisableCopyOnWrite = 0x10,           ///< accepted where descriptors are made of others
+    kIOMemoryDisableCopyOnWrite = 0x10,                ///< accepted where descriptors are made of others
 };
 
 /** Options of IOMemoryDescriptorCreateMapping(). */
 enum {
-    kIOMemoryMapFixedAddress = 0x1,               ///< refused: kIOReturnUnsupported
-    kIOMemoryMapReadOnly = 0x2,                   ///< stores fault
-    kIOMemoryMapCacheModeDefault = 0,             ///< the only cache mode there is
-    kIOMemoryMapCacheModeInhibit = 0x100,         ///< accepted; cached all the same
-    kIOMemoryMapCacheModeCopyback = 0x200,        ///< accepted
-    kIOMemoryMapCacheModeWriteThrough = 0x400,    ///< accepted; cached all the same
-    kIOMemoryMapCacheModeRealTime = 0x800,        ///< accepted; cached all the same
+    kIOMemoryMapFixedAddress = 0x1,            ///< refused: kIOReturnUnsupported
+    kIOMemoryMapReadOnly = 0x2,                ///< stores fault
+    kIOMemoryMapCacheModeDefault = 0,          ///< the only cache mode there is
+    kIOMemoryMapCacheModeInhibit = 0x100,      ///< accepted; cached all the same
+    kIOMemoryMapCacheModeCopyback = 0x200,     ///< accepted
+    kIOMemoryMapCacheModeWriteThrough = 0x400, ///< accepted; cached all the same
+    kIOMemoryMapCacheModeRealTime = 0x800,     ///< accepted; cached all the same
 };
 
 /** Where memory is. */
