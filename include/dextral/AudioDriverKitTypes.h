@@ -522,14 +522,14 @@ enum {
 
 /** Bounds of a slider, both included. */
 typedef struct IOUserAudioSliderRange {
-    uint32_t m_min;
-    uint32_t m_max;
+    uint32_t m_min; ///< lowest value
+    uint32_t m_max; ///< highest value
 } IOUserAudioSliderRange;
 
 /** Bounds of a level in decibels, both included. */
 typedef struct IOUserAudioLevelControlRange {
-    float m_min;
-    float m_max;
+    float m_min; ///< dB
+    float m_max; ///< dB
 } IOUserAudioLevelControlRange;
 
 /** One of the values that a selector chooses from. */
@@ -537,8 +537,8 @@ typedef uint32_t IOUserAudioSelectorValue;
 
 /** A value and the name to show for it. */
 typedef struct IOUserAudioSelectorValueDescription {
-    IOUserAudioSelectorValue m_value;
-    OSString *m_name; ///< borrowed, unless the call says otherwise
+    IOUserAudioSelectorValue m_value; ///< unique in its control
+    OSString *m_name;                 ///< borrowed, unless the call says otherwise
 } IOUserAudioSelectorValueDescription;
 
 /* IO. */

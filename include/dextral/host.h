@@ -178,8 +178,8 @@ typedef struct dx_device_info {
     uint32_t late_tolerance_frames; ///< how late a cycle may be without loss
     uint32_t input_streams;        ///< how many of `inputs` are there
     uint32_t output_streams;       ///< how many of `outputs` are there
-    dx_stream_info inputs[DX_MAX_STREAMS];
-    dx_stream_info outputs[DX_MAX_STREAMS];
+    dx_stream_info inputs[DX_MAX_STREAMS];  ///< device to client
+    dx_stream_info outputs[DX_MAX_STREAMS]; ///< client to device
 } dx_device_info;
 
 /**
