@@ -11,6 +11,7 @@ DX_BEGIN_DECLS
 
 typedef struct IOUserAudioDriver IOUserAudioDriver;
 typedef struct IOUserAudioObject IOUserAudioObject;
+typedef struct IOUserAudioClockDevice IOUserAudioClockDevice;
 typedef struct IOUserAudioCustomProperty IOUserAudioCustomProperty;
 
 /**
