@@ -15,11 +15,18 @@
  * tries DX_SLOT_TRIES times, and then keeps what it had.  A writer that stops for ever after any single
  * store leaves `published` on a whole slot: nobody hangs, nobody reads nonsense.
  *
+ * Words, in order: the number of the publication, 0 for none; then for each slot the number of the publication
+ * that it holds, 0 while it is being written, and the value.  Publication n is in slot n % DX_SLOT_COUNT; numbers
+ * wrap at 2^32 to DX_SLOT_COUNT, which is in the same slot as 0.
+ *
  * All words are 32 bits wide, so that a 32-bit machine needs no write access (no cmpxchg8b) to read.
  * Layout is fixed: these pages are shared between processes.
  */
 #define DX_SLOT_COUNT 4u
 #define DX_SLOT_TRIES 8u
+
+/** The largest value: a reader copies into its own stack before it trusts what it read. */
+#define DX_SLOT_VALUE_MAX_BYTES 1024u
 
 /** Words that a slots object of a value takes: published, and for each slot its generation and value. */
 #define DX_SLOTS_WORDS(value_bytes) (1u + DX_SLOT_COUNT * (1u + ((uint32_t)(value_bytes) + 3u) / 4u))
@@ -27,7 +34,7 @@
 /** View of a slots object; the words may be in shared memory, the view never is. */
 struct dx_slots {
     _Atomic uint32_t *words;
-    uint32_t value_bytes; // a multiple of 4
+    uint32_t value_bytes; // a multiple of 4, at most DX_SLOT_VALUE_MAX_BYTES
 };
 
 /**
