@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // DSP plug-in: one second-order filter on each channel.
 //
-// Use:  dextral process --driver Simple.dext --dsp biquad.so:type=1,frequency_hz=80,q=0.707 in.wav out.wav
+// Use:  dextral process --driver Loop.dext --dsp biquad.so:type=1,frequency_hz=80,q=0.707 in.wav out.wav
 //
 // Coefficients: Robert Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients".
 // Structure: transposed direct form II in double, which keeps its precision at low frequencies and takes a

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // DSP plug-in: gain in decibels, ramped so that a change makes no click.
 //
-// Use:  dextral process --driver Simple.dext --dsp gain.so:gain_db=-6 in.wav out.wav
+// Use:  dextral process --driver Loop.dext --dsp gain.so:gain_db=-6 in.wav out.wav
 
 #include <dextral/plugin.h>
 
