@@ -305,30 +305,36 @@ limited(__m256 x, size_t *changed)
     return _mm256_blendv_ps(x, _mm256_and_ps(cut, finite), over);
 }
 
+/* Stores x, or adds it to what is there. */
+DX_REALTIME static inline void
+mix_in(float *dst, __m256 x, bool add)
+{
+    _mm256_storeu_ps(dst, add ? _mm256_add_ps(_mm256_loadu_ps(dst), x) : x);
+}
+
 /* Looks at 32 samples at once: that any of them is over the limit is a client's fault, and rare. */
 DX_REALTIME static inline size_t
 mix(float *restrict dst, const float *restrict src, size_t samples, bool add)
 {
     size_t changed = 0, i = 0;
     for (; i + 32 <= samples; i += 32) {
-        __m256 x[4];
-        __m256i largest = _mm256_setzero_si256();
-        for (int k = 0; k < 4; k++) {
-            x[k] = _mm256_loadu_ps(src + i + 8 * k);
-            largest = _mm256_max_epu32(largest, magnitude(x[k]));
+        __m256 a = _mm256_loadu_ps(src + i), b = _mm256_loadu_ps(src + i + 8);
+        __m256 c = _mm256_loadu_ps(src + i + 16), d = _mm256_loadu_ps(src + i + 24);
+        const __m256i largest = _mm256_max_epu32(_mm256_max_epu32(magnitude(a), magnitude(b)),
+                                                 _mm256_max_epu32(magnitude(c), magnitude(d)));
+        if (__builtin_expect(_mm256_movemask_epi8(over_limit(largest)) != 0, 0)) {
+            a = limited(a, &changed);
+            b = limited(b, &changed);
+            c = limited(c, &changed);
+            d = limited(d, &changed);
         }
-        if (__builtin_expect(_mm256_movemask_epi8(over_limit(largest)) != 0, 0))
-            for (int k = 0; k < 4; k++)
-                x[k] = limited(x[k], &changed);
-        for (int k = 0; k < 4; k++) {
-            float *const d = dst + i + 8 * k;
-            _mm256_storeu_ps(d, add ? _mm256_add_ps(_mm256_loadu_ps(d), x[k]) : x[k]);
-        }
+        mix_in(dst + i, a, add);
+        mix_in(dst + i + 8, b, add);
+        mix_in(dst + i + 16, c, add);
+        mix_in(dst + i + 24, d, add);
     }
-    for (; i + 8 <= samples; i += 8) {
-        const __m256 x = limited(_mm256_loadu_ps(src + i), &changed);
-        _mm256_storeu_ps(dst + i, add ? _mm256_add_ps(_mm256_loadu_ps(dst + i), x) : x);
-    }
+    for (; i + 8 <= samples; i += 8)
+        mix_in(dst + i, limited(_mm256_loadu_ps(src + i), &changed), add);
     for (; i < samples; i++) {
         const float x = dx_limited(src[i], &changed);
         dst[i] = add ? dst[i] + x : x;

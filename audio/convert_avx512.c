@@ -349,25 +349,33 @@ limited(__m512 x, size_t *changed)
     return _mm512_mask_mov_ps(x, over, _mm512_castsi512_ps(cut));
 }
 
+/* Stores x, or adds it to what is there. */
+DX_REALTIME static inline void
+mix_in(float *dst, __m512 x, bool add)
+{
+    _mm512_storeu_ps(dst, add ? _mm512_add_ps(_mm512_loadu_ps(dst), x) : x);
+}
+
 /* Looks at 64 samples at once: that any of them is over the limit is a client's fault, and rare. */
 DX_REALTIME static inline size_t
 mix(float *restrict dst, const float *restrict src, size_t samples, bool add)
 {
     size_t changed = 0, i = 0;
-    for (; i + 4 * BLOCK <= samples; i += 4 * BLOCK) {
-        __m512 x[4];
-        __m512i largest = _mm512_setzero_si512();
-        for (int k = 0; k < 4; k++) {
-            x[k] = _mm512_loadu_ps(src + i + BLOCK * k);
-            largest = _mm512_max_epu32(largest, magnitude(x[k]));
+    for (; i + 64 <= samples; i += 64) {
+        __m512 a = _mm512_loadu_ps(src + i), b = _mm512_loadu_ps(src + i + 16);
+        __m512 c = _mm512_loadu_ps(src + i + 32), d = _mm512_loadu_ps(src + i + 48);
+        const __m512i largest = _mm512_max_epu32(_mm512_max_epu32(magnitude(a), magnitude(b)),
+                                                 _mm512_max_epu32(magnitude(c), magnitude(d)));
+        if (__builtin_expect(over_limit(largest) != 0, 0)) {
+            a = limited(a, &changed);
+            b = limited(b, &changed);
+            c = limited(c, &changed);
+            d = limited(d, &changed);
         }
-        if (__builtin_expect(over_limit(largest) != 0, 0))
-            for (int k = 0; k < 4; k++)
-                x[k] = limited(x[k], &changed);
-        for (int k = 0; k < 4; k++) {
-            float *const d = dst + i + BLOCK * k;
-            _mm512_storeu_ps(d, add ? _mm512_add_ps(_mm512_loadu_ps(d), x[k]) : x[k]);
-        }
+        mix_in(dst + i, a, add);
+        mix_in(dst + i + 16, b, add);
+        mix_in(dst + i + 32, c, add);
+        mix_in(dst + i + 48, d, add);
     }
     while (i < samples) {
         const size_t left = samples - i;

@@ -78,13 +78,17 @@ load_s24_3be(float *dst, const uint8_t *src)
     put_24(dst, v.val[2], v.val[1], v.val[0]);
 }
 
+/* `expression` brings the value in v to the high bits. */
 #define LOAD_32(name, expression)                                                                                 \
+    DX_REALTIME static inline void load_half_##name(float *dst, const uint8_t *src)                               \
+    {                                                                                                             \
+        const uint32x4_t v = load_u32(src);                                                                       \
+        put_left(dst, expression);                                                                                \
+    }                                                                                                             \
     DX_REALTIME static inline void load_##name(float *dst, const uint8_t *src)                                    \
     {                                                                                                             \
-        for (int i = 0; i < DX_BLOCK; i += 4) {                                                                   \
-            const uint32x4_t v = load_u32(src + 4 * i);                                                           \
-            put_left(dst + i, expression);                                                                        \
-        }                                                                                                         \
+        load_half_##name(dst, src);                                                                               \
+        load_half_##name(dst + 4, src + 16);                                                                      \
     }
 LOAD_32(s24_le, vshlq_n_u32(v, 8))
 LOAD_32(s24_be, vshlq_n_u32(swap_32(v), 8))
@@ -185,13 +189,17 @@ store_s24_3be(uint8_t *dst, const float *src)
     vst3_u8(dst, (uint8x8x3_t){{v.val[2], v.val[1], v.val[0]}});
 }
 
+/* `expression` makes the container of the value in v. */
 #define STORE_32(name, fixed_function, expression)                                                                \
+    DX_REALTIME static inline void store_half_##name(uint8_t *dst, const float *src)                              \
+    {                                                                                                             \
+        const uint32x4_t v = fixed_function(src);                                                                 \
+        store_u32(dst, expression);                                                                               \
+    }                                                                                                             \
     DX_REALTIME static inline void store_##name(uint8_t *dst, const float *src)                                   \
     {                                                                                                             \
-        for (int i = 0; i < DX_BLOCK; i += 4) {                                                                   \
-            const uint32x4_t v = fixed_function(src + i);                                                         \
-            store_u32(dst + 4 * i, expression);                                                                   \
-        }                                                                                                         \
+        store_half_##name(dst, src);                                                                              \
+        store_half_##name(dst + 16, src + 4);                                                                     \
     }
 STORE_32(s24_le, fixed_24, v)
 STORE_32(s24_be, fixed_24, swap_32(v))
@@ -208,17 +216,29 @@ store_f32_be(uint8_t *dst, const float *src)
     store_u32(dst + 16, swap_32(vreinterpretq_u32_f32(vld1q_f32(src + 4))));
 }
 
-#define STORE_F64(name, expression)                                                                               \
-    DX_REALTIME static inline void store_##name(uint8_t *dst, const float *src)                                   \
-    {                                                                                                             \
-        for (int i = 0; i < DX_BLOCK; i += 2) {                                                                   \
-            const uint8x16_t v = vreinterpretq_u8_f64(vcvt_f64_f32(vld1_f32(src + i)));                           \
-            vst1q_u8(dst + 8 * i, expression);                                                                    \
-        }                                                                                                         \
-    }
-STORE_F64(f64_le, v)
-STORE_F64(f64_be, vrev64q_u8(v))
-#undef STORE_F64
+DX_REALTIME static inline uint8x16_t
+two_doubles(const float *src)
+{
+    return vreinterpretq_u8_f64(vcvt_f64_f32(vld1_f32(src)));
+}
+
+DX_REALTIME static inline void
+store_f64_le(uint8_t *dst, const float *src)
+{
+    vst1q_u8(dst, two_doubles(src));
+    vst1q_u8(dst + 16, two_doubles(src + 2));
+    vst1q_u8(dst + 32, two_doubles(src + 4));
+    vst1q_u8(dst + 48, two_doubles(src + 6));
+}
+
+DX_REALTIME static inline void
+store_f64_be(uint8_t *dst, const float *src)
+{
+    vst1q_u8(dst, vrev64q_u8(two_doubles(src)));
+    vst1q_u8(dst + 16, vrev64q_u8(two_doubles(src + 2)));
+    vst1q_u8(dst + 32, vrev64q_u8(two_doubles(src + 4)));
+    vst1q_u8(dst + 48, vrev64q_u8(two_doubles(src + 6)));
+}
 
 DX_CONVERTED_FORMATS(DX_DEFINE_BLOCK_KERNELS)
 DX_DEFINE_COPY_KERNELS
@@ -250,30 +270,36 @@ limited(float32x4_t x, size_t *changed)
     return vbslq_f32(over, vreinterpretq_f32_u32(vandq_u32(cut, finite)), x);
 }
 
+/* Stores x, or adds it to what is there. */
+DX_REALTIME static inline void
+mix_in(float *dst, float32x4_t x, bool add)
+{
+    vst1q_f32(dst, add ? vaddq_f32(vld1q_f32(dst), x) : x);
+}
+
 /* Looks at 16 samples at once: that any of them is over the limit is a client's fault, and rare. */
 DX_REALTIME static inline size_t
 mix(float *restrict dst, const float *restrict src, size_t samples, bool add)
 {
     size_t changed = 0, i = 0;
     for (; i + 16 <= samples; i += 16) {
-        float32x4_t x[4];
-        uint32x4_t largest = vdupq_n_u32(0);
-        for (int k = 0; k < 4; k++) {
-            x[k] = vld1q_f32(src + i + 4 * k);
-            largest = vmaxq_u32(largest, magnitude(x[k]));
+        float32x4_t a = vld1q_f32(src + i), b = vld1q_f32(src + i + 4);
+        float32x4_t c = vld1q_f32(src + i + 8), d = vld1q_f32(src + i + 12);
+        const uint32x4_t largest =
+            vmaxq_u32(vmaxq_u32(magnitude(a), magnitude(b)), vmaxq_u32(magnitude(c), magnitude(d)));
+        if (__builtin_expect(vmaxvq_u32(over_limit(largest)) != 0, 0)) {
+            a = limited(a, &changed);
+            b = limited(b, &changed);
+            c = limited(c, &changed);
+            d = limited(d, &changed);
         }
-        if (__builtin_expect(vmaxvq_u32(over_limit(largest)) != 0, 0))
-            for (int k = 0; k < 4; k++)
-                x[k] = limited(x[k], &changed);
-        for (int k = 0; k < 4; k++) {
-            float *const d = dst + i + 4 * k;
-            vst1q_f32(d, add ? vaddq_f32(vld1q_f32(d), x[k]) : x[k]);
-        }
+        mix_in(dst + i, a, add);
+        mix_in(dst + i + 4, b, add);
+        mix_in(dst + i + 8, c, add);
+        mix_in(dst + i + 12, d, add);
     }
-    for (; i + 4 <= samples; i += 4) {
-        const float32x4_t x = limited(vld1q_f32(src + i), &changed);
-        vst1q_f32(dst + i, add ? vaddq_f32(vld1q_f32(dst + i), x) : x);
-    }
+    for (; i + 4 <= samples; i += 4)
+        mix_in(dst + i, limited(vld1q_f32(src + i), &changed), add);
     for (; i < samples; i++) {
         const float x = dx_limited(src[i], &changed);
         dst[i] = add ? dst[i] + x : x;

@@ -106,13 +106,17 @@ load_s24_3be(float *dst, const uint8_t *src)
     put_left(dst + 4, left_24_be(spread_24(high)));
 }
 
+/* `expression` brings the value in v to the high bits. */
 #define LOAD_32(name, expression)                                                                                 \
+    DX_REALTIME static inline void load_half_##name(float *dst, const uint8_t *src)                               \
+    {                                                                                                             \
+        const __m128i v = load_si128(src);                                                                        \
+        put_left(dst, expression);                                                                                \
+    }                                                                                                             \
     DX_REALTIME static inline void load_##name(float *dst, const uint8_t *src)                                    \
     {                                                                                                             \
-        for (int i = 0; i < DX_BLOCK; i += 4) {                                                                   \
-            const __m128i v = load_si128(src + 4 * i);                                                            \
-            put_left(dst + i, expression);                                                                        \
-        }                                                                                                         \
+        load_half_##name(dst, src);                                                                               \
+        load_half_##name(dst + 4, src + 16);                                                                      \
     }
 LOAD_32(s24_le, _mm_slli_epi32(v, 8))
 LOAD_32(s24_be, _mm_slli_epi32(swap_32(v), 8))
@@ -230,13 +234,17 @@ store_s24_3be(uint8_t *dst, const float *src)
     store_24_3(dst, swap_32(_mm_slli_epi32(fixed_24(src), 8)), swap_32(_mm_slli_epi32(fixed_24(src + 4), 8)));
 }
 
+/* `expression` makes the container of the value in v. */
 #define STORE_32(name, fixed_function, expression)                                                                \
+    DX_REALTIME static inline void store_half_##name(uint8_t *dst, const float *src)                              \
+    {                                                                                                             \
+        const __m128i v = fixed_function(src);                                                                    \
+        store_si128(dst, expression);                                                                             \
+    }                                                                                                             \
     DX_REALTIME static inline void store_##name(uint8_t *dst, const float *src)                                   \
     {                                                                                                             \
-        for (int i = 0; i < DX_BLOCK; i += 4) {                                                                   \
-            const __m128i v = fixed_function(src + i);                                                            \
-            store_si128(dst + 4 * i, expression);                                                                 \
-        }                                                                                                         \
+        store_half_##name(dst, src);                                                                              \
+        store_half_##name(dst + 16, src + 4);                                                                     \
     }
 STORE_32(s24_le, fixed_24, v)
 STORE_32(s24_be, fixed_24, swap_32(v))
@@ -247,20 +255,31 @@ STORE_32(s32_be, fixed_32, swap_32(v))
 STORE_32(f32_be, load_si128, swap_32(v))
 #undef STORE_32
 
-#define STORE_F64(name, expression)                                                                               \
-    DX_REALTIME static inline void store_##name(uint8_t *dst, const float *src)                                   \
-    {                                                                                                             \
-        for (int i = 0; i < DX_BLOCK; i += 4) {                                                                   \
-            const __m128 x = _mm_loadu_ps(src + i);                                                               \
-            __m128i v = _mm_castpd_si128(_mm_cvtps_pd(x));                                                        \
-            store_si128(dst + 8 * i, expression);                                                                 \
-            v = _mm_castpd_si128(_mm_cvtps_pd(_mm_movehl_ps(x, x)));                                              \
-            store_si128(dst + 8 * i + 16, expression);                                                            \
-        }                                                                                                         \
-    }
-STORE_F64(f64_le, v)
-STORE_F64(f64_be, swap_64(v))
-#undef STORE_F64
+DX_REALTIME static inline __m128i
+two_doubles(__m128 x)
+{
+    return _mm_castpd_si128(_mm_cvtps_pd(x));
+}
+
+DX_REALTIME static inline void
+store_f64_le(uint8_t *dst, const float *src)
+{
+    const __m128 a = _mm_loadu_ps(src), b = _mm_loadu_ps(src + 4);
+    store_si128(dst, two_doubles(a));
+    store_si128(dst + 16, two_doubles(_mm_movehl_ps(a, a)));
+    store_si128(dst + 32, two_doubles(b));
+    store_si128(dst + 48, two_doubles(_mm_movehl_ps(b, b)));
+}
+
+DX_REALTIME static inline void
+store_f64_be(uint8_t *dst, const float *src)
+{
+    const __m128 a = _mm_loadu_ps(src), b = _mm_loadu_ps(src + 4);
+    store_si128(dst, swap_64(two_doubles(a)));
+    store_si128(dst + 16, swap_64(two_doubles(_mm_movehl_ps(a, a))));
+    store_si128(dst + 32, swap_64(two_doubles(b)));
+    store_si128(dst + 48, swap_64(two_doubles(_mm_movehl_ps(b, b))));
+}
 
 DX_CONVERTED_FORMATS(DX_DEFINE_BLOCK_KERNELS)
 DX_DEFINE_COPY_KERNELS
@@ -298,30 +317,36 @@ limited(__m128 x, size_t *changed)
     return _mm_or_ps(_mm_and_ps(over, cut), _mm_andnot_ps(over, x));
 }
 
+/* Stores x, or adds it to what is there. */
+DX_REALTIME static inline void
+mix_in(float *dst, __m128 x, bool add)
+{
+    _mm_storeu_ps(dst, add ? _mm_add_ps(_mm_loadu_ps(dst), x) : x);
+}
+
 /* Looks at 16 samples at once: that any of them is over the limit is a client's fault, and rare. */
 DX_REALTIME static inline size_t
 mix(float *restrict dst, const float *restrict src, size_t samples, bool add)
 {
     size_t changed = 0, i = 0;
     for (; i + 16 <= samples; i += 16) {
-        __m128 x[4];
-        __m128i over = _mm_setzero_si128();
-        for (int k = 0; k < 4; k++) {
-            x[k] = _mm_loadu_ps(src + i + 4 * k);
-            over = _mm_or_si128(over, over_limit(x[k]));
+        __m128 a = _mm_loadu_ps(src + i), b = _mm_loadu_ps(src + i + 4);
+        __m128 c = _mm_loadu_ps(src + i + 8), d = _mm_loadu_ps(src + i + 12);
+        const __m128i over =
+            _mm_or_si128(_mm_or_si128(over_limit(a), over_limit(b)), _mm_or_si128(over_limit(c), over_limit(d)));
+        if (__builtin_expect(_mm_movemask_epi8(over) != 0, 0)) {
+            a = limited(a, &changed);
+            b = limited(b, &changed);
+            c = limited(c, &changed);
+            d = limited(d, &changed);
         }
-        if (__builtin_expect(_mm_movemask_epi8(over) != 0, 0))
-            for (int k = 0; k < 4; k++)
-                x[k] = limited(x[k], &changed);
-        for (int k = 0; k < 4; k++) {
-            float *const d = dst + i + 4 * k;
-            _mm_storeu_ps(d, add ? _mm_add_ps(_mm_loadu_ps(d), x[k]) : x[k]);
-        }
+        mix_in(dst + i, a, add);
+        mix_in(dst + i + 4, b, add);
+        mix_in(dst + i + 8, c, add);
+        mix_in(dst + i + 12, d, add);
     }
-    for (; i + 4 <= samples; i += 4) {
-        const __m128 x = limited(_mm_loadu_ps(src + i), &changed);
-        _mm_storeu_ps(dst + i, add ? _mm_add_ps(_mm_loadu_ps(dst + i), x) : x);
-    }
+    for (; i + 4 <= samples; i += 4)
+        mix_in(dst + i, limited(_mm_loadu_ps(src + i), &changed), add);
     for (; i < samples; i++) {
         const float x = dx_limited(src[i], &changed);
         dst[i] = add ? dst[i] + x : x;
