@@ -1,0 +1,853 @@
+// SPDX-License-Identifier: MIT
+// Clients: a lane to the device, a place in its input ring, and the clock to wait by.
+
+#include "audio/entry.h"
+#include "audio/host_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A client below the smallest IO size still gets its frames; the device's cycle does not follow it there. */
+#define SMALLEST_IO_FRAMES 16u
+#define LARGEST_IO_FRAMES (1u << 20)
+#define DEFAULT_PRIORITY 70
+/* How long after a cycle is due a client looks for what it did. */
+#define AFTER_CYCLE_NS 20000u
+/* How long it waits at least when a cycle is overdue, or none runs. */
+#define SHORTEST_PAUSE_NS 50000u
+
+/*
+ * Nobody waits for anybody: a client reads the timeline page and sleeps until the time at which the cycle it
+ * needs is due.  Where the page says that no cycle runs, or that the cycle is further behind than it will ever
+ * catch up with, the client goes on by the clock alone: what it writes is not heard, what it reads is silence.
+ */
+struct dx_client {
+    dx_device *device; // retained
+    dx_client *next;   // the device's list, under its lock
+    char *name;
+    dx_client_config config;
+    uint32_t output_generation;
+    uint32_t input_generation;
+    bool has_output;
+    bool has_input;
+    _Atomic bool running; // written under the device's lock
+
+    struct dx_lane lane;
+    struct dx_lane_state lane_state; // the writer's own
+    struct dx_engine_source source;
+
+    struct dx_input_ring *ring; // retained
+    struct dx_lane_state known; // the reader's
+    uint64_t input_next;        // device time of the next frame to read
+    uint32_t input_bytes_per_frame;
+
+    struct dx_timeline_page page; // last good; the writer's and the reader's may differ
+    struct dx_timeline_page reader_page;
+
+    /* For dx_client_get_status(), from any thread. */
+    _Atomic uint64_t output_base;
+    _Atomic uint64_t output_frames;
+    _Atomic uint64_t input_base;
+    _Atomic uint64_t input_frames;
+    _Atomic uint64_t overrun_frames;
+    _Atomic uint64_t last_device_time;
+    _Atomic uint32_t output_latency; // of the device and the stream
+    _Atomic uint32_t input_latency;
+
+    struct dx_task *task; // runs the callback
+    _Atomic uint32_t stop; // + 1 to make the task look
+    _Atomic bool ending;
+    void *callback_input;
+    void *callback_output;
+    uint32_t callback_frames;
+};
+
+dx_client *
+dx_client_next(dx_client *client)
+{
+    return client->next;
+}
+
+bool
+dx_client_is_running(const dx_client *client)
+{
+    return atomic_load_explicit(&client->running, memory_order_relaxed);
+}
+
+static bool
+is_cut_off(const dx_client *client) DX_REALTIME
+{
+    const dx_device *const device = client->device;
+    /* acquire: pairs with the release in dx_entry_read_shapes(). */
+    return (client->has_output &&
+            atomic_load_explicit(&device->output_shapes[client->config.output_stream].generation,
+                                 memory_order_acquire) != client->output_generation) ||
+           (client->has_input &&
+            atomic_load_explicit(&device->input_shapes[client->config.input_stream].generation,
+                                 memory_order_acquire) != client->input_generation);
+}
+
+bool
+dx_client_is_cut_off(const dx_client *client)
+{
+    return is_cut_off(client);
+}
+
+uint32_t
+dx_client_io_frames(const dx_client *client)
+{
+    const uint32_t frames = client->config.io_frames;
+    return frames && frames < SMALLEST_IO_FRAMES ? SMALLEST_IO_FRAMES : frames;
+}
+
+struct dx_engine_source *
+dx_client_source(dx_client *client)
+{
+    const bool synchronous = client->config.flags & DX_CLIENT_SYNCHRONOUS;
+    return client->has_output || synchronous ? &client->source : NULL;
+}
+
+bool
+dx_client_records(const dx_client *client)
+{
+    return client->has_input;
+}
+
+bool
+dx_client_plays(const dx_client *client)
+{
+    return client->has_output;
+}
+
+/* ---- the timeline, as a client sees it ---- */
+
+static void
+read_page(const dx_client *client, struct dx_timeline_page *page) DX_REALTIME
+{
+    const struct dx_slots slots = {client->device->page_words, sizeof *page};
+    struct dx_timeline_page read;
+    if (dx_slots_read(&slots, &read) && dx_timeline_page_is_sane(&read))
+        *page = read;
+}
+
+/* Device time before which nothing that is written now can be heard. */
+static uint64_t
+find_consumed(const struct dx_timeline_page *page, uint64_t now) DX_REALTIME
+{
+    const double position = dx_timeline_page_position(page, now);
+    double consumed;
+    if (page->state == DX_TIMELINE_RUNNING)
+        consumed = position - (double)page->late_tolerance; // later than this the cycle is skipped
+    else
+        consumed = position + 2.0 * page->io_frames + page->output_safety;
+    return consumed > (double)page->mixed_until ? (uint64_t)consumed : page->mixed_until;
+}
+
+/* Device time up to which input would have been read by now, were it read at all. */
+static uint64_t
+find_captured(const struct dx_timeline_page *page, uint64_t now) DX_REALTIME
+{
+    double behind = (double)page->io_frames + page->input_safety;
+    if (page->state == DX_TIMELINE_RUNNING)
+        behind += page->io_frames + (double)page->output_safety + page->late_tolerance;
+    const double position = dx_timeline_page_position(page, now) - behind;
+    return position > 0.0 ? (uint64_t)position : 0;
+}
+
+/* When to look again for `frames` frames more than the cycles so far have moved. */
+static uint64_t
+find_next_look(const struct dx_timeline_page *page, uint64_t now, uint32_t frames) DX_REALTIME
+{
+    const uint32_t n = page->io_frames ? page->io_frames : 1u;
+    const uint64_t quarter = (uint64_t)(page->ns_per_frame * n / 4.0);
+    const uint64_t pause = quarter < SHORTEST_PAUSE_NS ? SHORTEST_PAUSE_NS : quarter;
+    if (page->state != DX_TIMELINE_RUNNING)
+        return now + pause;
+    const uint64_t cycles = (frames + n - 1u) / n;
+    const uint64_t when =
+        dx_timeline_page_host_ns(page, (double)page->cycle_frame + (double)(cycles ? cycles - 1u : 0u) * n);
+    return when + AFTER_CYCLE_NS > now ? when + AFTER_CYCLE_NS : now + pause;
+}
+
+static void
+sleep_until(dx_client *client, uint64_t until)
+{
+    static const struct dx_wait_reason reason = {.what = "its time in the timeline"};
+    const uint32_t stop = atomic_load_explicit(&client->stop, memory_order_acquire);
+    if (!atomic_load_explicit(&client->ending, memory_order_acquire))
+        (void)dx_clock_wait(client->device->clock, &client->stop, stop, until, &reason);
+}
+
+/* ---- output ---- */
+
+static void
+publish_output(dx_client *client) DX_REALTIME
+{
+    dx_lane_publish(&client->lane, &client->lane_state);
+    atomic_store_explicit(&client->output_base, client->lane_state.base, memory_order_relaxed);
+}
+
+/* Puts the next frame at a device time; frames from before are heard no more. */
+static void
+rebase_output(dx_client *client, uint64_t time) DX_REALTIME
+{
+    struct dx_lane_state *const state = &client->lane_state;
+    state->base = time - state->end;
+    state->begin = state->end;
+    publish_output(client);
+}
+
+/* Frames that fit without overwriting what is still to be heard; moves a client that is late. */
+static uint32_t
+find_room(dx_client *client, uint64_t now) DX_REALTIME
+{
+    struct dx_lane_state *const state = &client->lane_state;
+    uint64_t oldest = 0;
+    if (dx_client_is_running(client)) {
+        read_page(client, &client->page);
+        const uint64_t consumed = find_consumed(&client->page, now);
+        if (state->base + state->end < consumed)
+            rebase_output(client, consumed + client->config.lead_frames);
+        oldest = consumed > state->base ? consumed - state->base : 0;
+    }
+    if (oldest < state->begin)
+        oldest = state->begin;
+    const uint64_t held = state->end > oldest ? state->end - oldest : 0;
+    return held < client->lane.ring_frames ? client->lane.ring_frames - (uint32_t)held : 0;
+}
+
+static void
+append_output(dx_client *client, const void *data, uint32_t frames) DX_REALTIME
+{
+    client->lane_state.flags &= ~(uint32_t)DX_LANE_DRAINING;
+    dx_lane_append(&client->lane, &client->lane_state, data, frames);
+    atomic_store_explicit(&client->output_frames, client->lane_state.end, memory_order_relaxed);
+}
+
+/* Appends what fits now; 0 when there is no room. */
+static uint32_t
+write_some(dx_client *client, const void *data, uint32_t frames, uint64_t now) DX_REALTIME
+{
+    const uint32_t room = find_room(client, now);
+    const uint32_t n = frames < room ? frames : room;
+    if (n)
+        append_output(client, data, n);
+    return n;
+}
+
+kern_return_t
+dx_client_write(dx_client *client, const void *data, uint32_t frames, uint64_t deadline_ns, uint32_t *ret_frames)
+{
+    if (ret_frames)
+        *ret_frames = 0;
+    if (!client || (frames && !data))
+        return kIOReturnBadArgument;
+    if (!client->has_output || client->config.callback)
+        return kIOReturnUnsupported;
+
+    dx_clock *const clock = client->device->clock;
+    const uint8_t *from = data;
+    uint32_t done = 0;
+    while (done < frames) {
+        if (is_cut_off(client))
+            return kIOReturnUnsupportedMode;
+        const uint64_t now = dx_clock_now_ns(clock);
+        const uint32_t n = write_some(client, from, frames - done, now);
+        from += (size_t)n * client->lane.bytes_per_frame;
+        done += n;
+        if (ret_frames)
+            *ret_frames = done;
+        if (done == frames)
+            break;
+        if (n)
+            continue;
+        if (!dx_client_is_running(client) || now >= deadline_ns)
+            return kIOReturnTimeout;
+        const uint32_t quarter = client->lane.ring_frames / 4u ? client->lane.ring_frames / 4u : 1u;
+        const uint32_t want = frames - done < quarter ? frames - done : quarter;
+        const uint64_t look = find_next_look(&client->page, now, want);
+        sleep_until(client, look < deadline_ns ? look : deadline_ns);
+    }
+    return kIOReturnSuccess;
+}
+
+kern_return_t
+dx_client_drain(dx_client *client, uint64_t deadline_ns)
+{
+    if (!client)
+        return kIOReturnBadArgument;
+    if (!client->has_output || client->config.callback)
+        return kIOReturnUnsupported;
+    if (!dx_client_is_running(client))
+        return kIOReturnNotReady;
+
+    client->lane_state.flags |= DX_LANE_DRAINING;
+    publish_output(client);
+    for (;;) {
+        const uint64_t now = dx_clock_now_ns(client->device->clock);
+        const double last = (double)(client->lane_state.base + client->lane_state.end);
+        read_page(client, &client->page);
+        if (dx_timeline_page_position(&client->page, now) >= last || !dx_client_is_running(client))
+            return kIOReturnSuccess;
+        if (now >= deadline_ns)
+            return kIOReturnTimeout;
+        const uint64_t when = dx_timeline_page_host_ns(&client->page, last) + 1u;
+        sleep_until(client, when < deadline_ns ? when : deadline_ns);
+    }
+}
+
+/* ---- input ---- */
+
+/* Copies frames of device time, silence where there are none.  @return frames that were lost. */
+static uint32_t
+copy_input(dx_client *client, uint64_t time, void *data, uint32_t frames) DX_REALTIME
+{
+    const size_t bytes = client->input_bytes_per_frame;
+    const struct dx_span span = dx_lane_copy(&client->ring->lane, &client->known, time, frames, data);
+    memset(data, 0, span.first * bytes);
+    memset((uint8_t *)data + span.last * bytes, 0, (frames - span.last) * bytes);
+    return frames - (span.last - span.first);
+}
+
+/* Reads what is there now, up to `frames`; 0 when nothing is. */
+static uint32_t
+read_some(dx_client *client, void *data, uint32_t frames, uint64_t now, uint32_t *lost) DX_REALTIME
+{
+    read_page(client, &client->reader_page);
+    const struct dx_timeline_page *const page = &client->reader_page;
+    const uint64_t captured = find_captured(page, now);
+
+    (void)dx_lane_read_state(&client->ring->lane, &client->known);
+    uint64_t end = client->known.flags & DX_LANE_RUNNING ? client->known.end : 0;
+    const bool is_there = end > client->input_next;
+    if (captured > end)
+        end = captured; // skipped, or no cycle runs: silence
+    if (end <= client->input_next)
+        return 0;
+
+    const uint64_t left = end - client->input_next;
+    uint32_t n = left < frames ? (uint32_t)left : frames;
+    if (n > client->ring->lane.ring_frames)
+        n = client->ring->lane.ring_frames;
+    const uint32_t missing = copy_input(client, client->input_next, data, n);
+    if (is_there || page->state == DX_TIMELINE_RUNNING)
+        *lost += missing;
+    client->input_next += n;
+    atomic_store_explicit(&client->input_frames,
+                          atomic_load_explicit(&client->input_frames, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+    return n;
+}
+
+kern_return_t
+dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline_ns, uint32_t *ret_frames)
+{
+    if (ret_frames)
+        *ret_frames = 0;
+    if (!client || (frames && !data))
+        return kIOReturnBadArgument;
+    if (!client->has_input || client->config.callback)
+        return kIOReturnUnsupported;
+    if (!dx_client_is_running(client))
+        return kIOReturnNotReady;
+
+    dx_clock *const clock = client->device->clock;
+    uint8_t *to = data;
+    uint32_t done = 0;
+    uint32_t lost = 0;
+    while (done < frames) {
+        if (is_cut_off(client))
+            return kIOReturnUnsupportedMode;
+        const uint64_t now = dx_clock_now_ns(clock);
+        const uint32_t n = read_some(client, to, frames - done, now, &lost);
+        to += (size_t)n * client->input_bytes_per_frame;
+        done += n;
+        if (ret_frames)
+            *ret_frames = done;
+        if (done == frames)
+            break;
+        if (n)
+            continue;
+        if (!dx_client_is_running(client) || now >= deadline_ns)
+            return kIOReturnTimeout;
+        const uint64_t look = find_next_look(&client->reader_page, now, frames - done);
+        sleep_until(client, look < deadline_ns ? look : deadline_ns);
+    }
+    if (lost)
+        atomic_store_explicit(&client->overrun_frames,
+                              atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + lost,
+                              memory_order_relaxed);
+    return lost ? kIOReturnOverrun : kIOReturnSuccess;
+}
+
+/* ---- callbacks on a task of their own ---- */
+
+/* One callback, due at device time `due`. */
+static void
+call_client(dx_client *client, uint64_t due, uint64_t due_ns) DX_REALTIME
+{
+    const uint32_t frames = client->callback_frames;
+    const struct dx_timeline_page *const page = &client->page;
+    dx_client_cycle cycle = {
+        .size = sizeof cycle,
+        .frames = frames,
+        .host_time_ns = due_ns,
+        .sample_rate_hz = page->rate_hz,
+    };
+
+    if (client->has_input) {
+        const uint64_t behind = (uint64_t)frames + page->io_frames + page->input_safety;
+        const uint64_t time = due > behind ? due - behind : 0;
+        uint32_t lost = copy_input(client, time, client->callback_input, frames);
+        /* Before the first frame that was there nothing can be lost. */
+        if (time < atomic_load_explicit(&client->input_base, memory_order_relaxed) ||
+            page->state != DX_TIMELINE_RUNNING)
+            lost = 0;
+        cycle.input_time = time;
+        atomic_store_explicit(&client->overrun_frames,
+                              atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + lost,
+                              memory_order_relaxed);
+        atomic_store_explicit(&client->input_frames,
+                              atomic_load_explicit(&client->input_frames, memory_order_relaxed) + frames,
+                              memory_order_relaxed);
+    }
+    cycle.lost_frames = atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) +
+                        atomic_load_explicit(&client->source.underrun_frames, memory_order_relaxed);
+    if (client->has_output) {
+        struct dx_lane_state *const state = &client->lane_state;
+        const uint64_t now = dx_clock_now_ns(client->device->clock);
+        if (state->base + state->end < find_consumed(page, now))
+            rebase_output(client, due + page->io_frames + page->output_safety + client->config.lead_frames);
+        cycle.output_time = state->base + state->end;
+        memset(client->callback_output, 0, (size_t)frames * client->lane.bytes_per_frame);
+    }
+    client->config.callback(client->config.context, &cycle, client->has_input ? client->callback_input : NULL,
+                            client->has_output ? client->callback_output : NULL);
+    if (client->has_output)
+        append_output(client, client->callback_output, frames);
+}
+
+static void
+run_callbacks(void *argument)
+{
+    dx_client *const client = argument;
+    dx_clock *const clock = client->device->clock;
+    const uint32_t frames = client->callback_frames;
+    uint64_t due = 0;
+
+    while (!atomic_load_explicit(&client->ending, memory_order_acquire) && !is_cut_off(client)) {
+        read_page(client, &client->page);
+        const uint64_t now = dx_clock_now_ns(clock);
+        const double position = dx_timeline_page_position(&client->page, now);
+        /* A period or more behind: those callbacks are lost, and counted where their frames are missed. */
+        if (!due || position > (double)due + 2.0 * frames + client->page.late_tolerance)
+            due = (uint64_t)position + frames;
+        const uint64_t due_ns = dx_timeline_page_host_ns(&client->page, (double)due);
+        if (now < due_ns) {
+            sleep_until(client, due_ns);
+            continue; // the line may have moved meanwhile
+        }
+        call_client(client, due, due_ns);
+        due += frames;
+    }
+}
+
+/* ---- opening, starting, stopping ---- */
+
+static kern_return_t
+status_from_errno(int r)
+{
+    return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? kIOReturnNoMemory : kIOReturnBadArgument;
+}
+
+static void
+free_client(dx_client *client)
+{
+    dx_lane_finish(&client->lane);
+    dx_input_ring_release(client->ring);
+    free(client->source.input_buffer);
+    free(client->callback_input);
+    free(client->callback_output);
+    free(client->name);
+    dx_device_release(client->device);
+    free(client);
+}
+
+/* Whether another client has the stream for itself. */
+static bool
+is_taken(const dx_device *device, const dx_client *client)
+{
+    for (dx_client *other = device->clients; other; other = other->next)
+        if (other->has_output && other->config.output_stream == client->config.output_stream &&
+            !is_cut_off(other))
+            return true;
+    return false;
+}
+
+static kern_return_t
+open_output(dx_client *client)
+{
+    dx_device *const device = client->device;
+    const uint32_t index = client->config.output_stream;
+    if (index >= device->output_count)
+        return kIOReturnBadArgument;
+    const struct dx_stream_shape *const shape = &device->output_shapes[index];
+    client->has_output = false;
+    if (!shape->is_mixable && is_taken(device, client))
+        return kIOReturnExclusiveAccess;
+    client->has_output = true;
+    client->output_generation = atomic_load_explicit(&shape->generation, memory_order_relaxed);
+    if (client->config.flags & DX_CLIENT_SYNCHRONOUS)
+        return kIOReturnSuccess;
+
+    /* Room for what is written ahead, for a cycle that comes late, and for as much again. */
+    struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
+    read_page(client, &page);
+    uint64_t frames = client->config.buffer_frames;
+    if (!frames) {
+        const uint64_t n = page.io_frames ? page.io_frames : client->config.io_frames;
+        const uint64_t tolerance = device->object ? dx_device_object_get_late_tolerance(device->object) : 0;
+        frames = 4u * (uint64_t)client->config.io_frames + client->config.lead_frames + 3u * n + tolerance;
+        frames = frames < 8192u ? 8192u : frames;
+    }
+    if (frames < client->config.lead_frames + (uint64_t)client->config.io_frames)
+        return kIOReturnBadArgument;
+    if (frames > (1u << 26))
+        return kIOReturnBadArgument;
+    const int r = dx_lane_create(&client->lane, "dextral-lane", (uint32_t)frames, shape->client_bytes_per_frame);
+    if (r < 0)
+        return status_from_errno(r);
+    client->source.lane = &client->lane;
+    return kIOReturnSuccess;
+}
+
+static kern_return_t
+open_input(dx_client *client)
+{
+    dx_device *const device = client->device;
+    const uint32_t index = client->config.input_stream;
+    if (index >= device->input_count)
+        return kIOReturnBadArgument;
+    const struct dx_stream_shape *const shape = &device->input_shapes[index];
+    client->input_generation = atomic_load_explicit(&shape->generation, memory_order_relaxed);
+    client->input_bytes_per_frame = shape->client_bytes_per_frame;
+    const kern_return_t status = dx_entry_get_input_ring(device, index, &client->ring);
+    if (status == kIOReturnSuccess)
+        client->has_input = true;
+    return status;
+}
+
+static kern_return_t
+open_callback(dx_client *client)
+{
+    const bool synchronous = client->config.flags & DX_CLIENT_SYNCHRONOUS;
+    uint32_t frames = client->config.io_frames;
+    if (synchronous) {
+        /* The engine's chunks follow the output stream, or the input stream of a client that only records. */
+        const dx_device *const device = client->device;
+        frames = dx_engine_chunk_frames(
+            client->has_output ? device->output_shapes[client->config.output_stream].channels
+                               : device->input_shapes[client->config.input_stream].channels);
+        if (client->has_input) {
+            client->source.input_buffer = calloc(frames, client->input_bytes_per_frame);
+            if (!client->source.input_buffer)
+                return kIOReturnNoMemory;
+        }
+        return kIOReturnSuccess;
+    }
+    client->callback_frames = frames;
+    if (client->has_input) {
+        client->callback_input = calloc(frames, client->input_bytes_per_frame);
+        if (!client->callback_input)
+            return kIOReturnNoMemory;
+    }
+    if (client->has_output) {
+        client->callback_output = calloc(frames, client->lane.bytes_per_frame);
+        if (!client->callback_output)
+            return kIOReturnNoMemory;
+    }
+    return kIOReturnSuccess;
+}
+
+static kern_return_t
+open_streams(dx_client *client)
+{
+    kern_return_t status = kIOReturnSuccess;
+    if (client->config.output_stream != DX_NO_STREAM)
+        status = open_output(client);
+    if (status == kIOReturnSuccess && client->config.input_stream != DX_NO_STREAM)
+        status = open_input(client);
+    if (status == kIOReturnSuccess && client->config.callback)
+        status = open_callback(client);
+    return status;
+}
+
+static uint32_t
+count_clients(const dx_device *device)
+{
+    uint32_t n = 0;
+    for (const dx_client *client = device->clients; client; client = client->next)
+        n++;
+    return n;
+}
+
+static void
+append_client(dx_device *device, dx_client *client)
+{
+    dx_client **link = &device->clients;
+    while (*link)
+        link = &(*link)->next;
+    *link = client;
+}
+
+static bool
+is_sane_config(const dx_client_config *config)
+{
+    return config && config->size == sizeof *config && !(config->flags & ~(uint32_t)DX_CLIENT_SYNCHRONOUS) &&
+           (config->output_stream != DX_NO_STREAM || config->input_stream != DX_NO_STREAM) &&
+           (config->output_stream == DX_NO_STREAM || config->output_stream < DX_MAX_STREAMS) &&
+           (config->input_stream == DX_NO_STREAM || config->input_stream < DX_MAX_STREAMS) &&
+           config->io_frames <= LARGEST_IO_FRAMES && config->lead_frames <= LARGEST_IO_FRAMES &&
+           config->priority <= 99;
+}
+
+kern_return_t
+dx_client_open(dx_device *device, const dx_client_config *config, dx_client **ret_client)
+{
+    if (!device || !is_sane_config(config) || !ret_client)
+        return kIOReturnBadArgument;
+    if ((config->flags & DX_CLIENT_SYNCHRONOUS) && !config->callback)
+        return kIOReturnUnsupported;
+
+    dx_client *const client = calloc(1, sizeof *client);
+    if (!client)
+        return kIOReturnNoMemory;
+    client->device = dx_device_retain(device);
+    client->config = *config;
+    const char *const name = config->name ? config->name : "client";
+    client->name = malloc(strlen(name) + 1);
+    if (!client->name) {
+        free_client(client);
+        return kIOReturnNoMemory;
+    }
+    strcpy(client->name, name);
+    client->config.name = client->name;
+    client->source.output_stream = config->output_stream;
+    client->source.input_stream = config->input_stream;
+    if (config->flags & DX_CLIENT_SYNCHRONOUS) {
+        client->source.callback = config->callback;
+        client->source.context = config->context;
+    }
+
+    dx_mutex_lock(&device->lock);
+    if (!client->config.io_frames) {
+        struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
+        read_page(client, &page);
+        client->config.io_frames = page.io_frames                ? page.io_frames
+                                   : device->wanted_io_frames    ? device->wanted_io_frames
+                                                                 : device->host->config.io_frames;
+    }
+    if (!client->config.lead_frames) {
+        const uint32_t own = client->config.io_frames;
+        const uint32_t device_frames =
+            device->wanted_io_frames ? device->wanted_io_frames : device->host->config.io_frames;
+        client->config.lead_frames = own + device_frames;
+    }
+    kern_return_t status = kIOReturnSuccess;
+    if (count_clients(device) >= DX_ENGINE_MAX_SOURCES)
+        status = kIOReturnNoResources;
+    if (status == kIOReturnSuccess)
+        status = open_streams(client);
+    if (status == kIOReturnSuccess)
+        append_client(device, client);
+    dx_mutex_unlock(&device->lock);
+
+    if (status != kIOReturnSuccess) {
+        free_client(client);
+        return status;
+    }
+    *ret_client = client;
+    return kIOReturnSuccess;
+}
+
+struct start {
+    dx_client *client;
+    kern_return_t status;
+};
+
+/* On the driver's queue: the client counts as running, and so does the device. */
+static void
+start_client(dx_device *device, void *argument)
+{
+    struct start *const start = argument;
+    dx_client *const client = start->client;
+
+    dx_mutex_lock(&device->lock);
+    atomic_store_explicit(&client->running, true, memory_order_release);
+    start->status = dx_entry_start_io(device);
+    dx_entry_replan(device);
+    if (start->status != kIOReturnSuccess)
+        atomic_store_explicit(&client->running, false, memory_order_release);
+    dx_mutex_unlock(&device->lock);
+}
+
+static void
+stop_client(dx_device *device, void *argument)
+{
+    dx_client *const client = argument;
+    dx_mutex_lock(&device->lock);
+    if (dx_client_is_running(client)) {
+        atomic_store_explicit(&client->running, false, memory_order_release);
+        bool others = false;
+        for (const dx_client *other = device->clients; other; other = other->next)
+            others |= dx_client_is_running(other);
+        if (!others)
+            dx_entry_stop_io(device, true);
+        dx_entry_replan(device);
+    }
+    dx_mutex_unlock(&device->lock);
+}
+
+/* Sets where the first frames are, once device time runs. */
+static void
+set_start(dx_client *client)
+{
+    const uint64_t now = dx_clock_now_ns(client->device->clock);
+    read_page(client, &client->page);
+    client->reader_page = client->page;
+    const struct dx_timeline_page *const page = &client->page;
+    if (client->has_input) {
+        const double position = dx_timeline_page_position(page, now);
+        client->input_next = (uint64_t)position + 1u;
+        atomic_store_explicit(&client->input_base, client->input_next, memory_order_relaxed);
+        atomic_store_explicit(&client->input_frames, 0, memory_order_relaxed);
+        memset(&client->known, 0, sizeof client->known);
+    }
+    if (client->has_output && client->source.lane) {
+        struct dx_lane_state *const state = &client->lane_state;
+        state->epoch++;
+        state->flags = DX_LANE_RUNNING;
+        state->base = find_consumed(page, now) + client->config.lead_frames - state->begin;
+        publish_output(client);
+    }
+}
+
+kern_return_t
+dx_client_start(dx_client *client)
+{
+    if (!client)
+        return kIOReturnBadArgument;
+    if (dx_client_is_running(client))
+        return kIOReturnSuccess;
+    if (is_cut_off(client))
+        return kIOReturnUnsupportedMode;
+
+    dx_device *const device = client->device;
+    struct start start = {.client = client};
+    dx_entry_run(device, start_client, &start);
+    if (start.status != kIOReturnSuccess)
+        return start.status;
+    if (dx_engine_wait_started(device->clock, &device->signal) == DX_ENGINE_TIMED_OUT) {
+        dx_client_stop(client);
+        return kIOReturnTimeout;
+    }
+
+    atomic_store_explicit(&client->ending, false, memory_order_release);
+    set_start(client);
+    if (!client->config.callback || (client->config.flags & DX_CLIENT_SYNCHRONOUS))
+        return kIOReturnSuccess;
+    const dx_task_config task = {
+        .name = client->name,
+        .priority = client->config.priority < 0    ? 0
+                    : client->config.priority == 0 ? DEFAULT_PRIORITY
+                                                   : client->config.priority,
+    };
+    const kern_return_t status = dx_task_spawn(device->clock, &task, run_callbacks, client, &client->task);
+    if (status != kIOReturnSuccess)
+        dx_client_stop(client);
+    return status;
+}
+
+void
+dx_client_stop(dx_client *client)
+{
+    if (!client || !dx_client_is_running(client))
+        return;
+    atomic_store_explicit(&client->ending, true, memory_order_release);
+    atomic_fetch_add_explicit(&client->stop, 1, memory_order_release);
+    dx_clock_wake(client->device->clock, &client->stop, UINT32_MAX);
+    dx_task_join(client->task);
+    client->task = NULL;
+
+    dx_entry_run(client->device, stop_client, client);
+    if (client->has_output && client->source.lane) {
+        struct dx_lane_state *const state = &client->lane_state;
+        /* Frames not yet heard are dropped; the next start counts from 0 again. */
+        *state = (struct dx_lane_state){.epoch = state->epoch + 1u};
+        publish_output(client);
+        atomic_store_explicit(&client->output_frames, 0, memory_order_relaxed);
+    }
+}
+
+void
+dx_client_close(dx_client *client)
+{
+    if (!client)
+        return;
+    dx_client_stop(client);
+    dx_device *const device = client->device;
+    dx_mutex_lock(&device->lock);
+    for (dx_client **link = &device->clients; *link; link = &(*link)->next)
+        if (*link == client) {
+            *link = client->next;
+            break;
+        }
+    dx_mutex_unlock(&device->lock);
+    free_client(client);
+}
+
+/* Device time never goes back, for nobody who asks twice. */
+static uint64_t
+advance(_Atomic uint64_t *last, uint64_t time) DX_REALTIME
+{
+    uint64_t seen = atomic_load_explicit(last, memory_order_relaxed);
+    while (seen < time && !atomic_compare_exchange_weak_explicit(last, &seen, time, memory_order_relaxed,
+                                                                 memory_order_relaxed))
+        ;
+    return seen > time ? seen : time;
+}
+
+kern_return_t
+dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIME
+{
+    if (!client || !ret_status || ret_status->size != sizeof *ret_status)
+        return kIOReturnBadArgument;
+
+    struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
+    read_page(client, &page);
+    const uint64_t now = dx_clock_now_ns(client->device->clock);
+    const uint64_t position = (uint64_t)dx_timeline_page_position(&page, now);
+    const bool synchronous = client->config.flags & DX_CLIENT_SYNCHRONOUS;
+    const uint32_t n = page.io_frames;
+    *ret_status = (dx_client_status){
+        .size = sizeof *ret_status,
+        .is_running = dx_client_is_running(client),
+        .device_time = advance(&client->last_device_time, position),
+        .host_time_ns = now,
+        .output_base = atomic_load_explicit(&client->output_base, memory_order_relaxed),
+        .output_frames = synchronous
+                             ? atomic_load_explicit(&client->source.frames, memory_order_relaxed)
+                             : atomic_load_explicit(&client->output_frames, memory_order_relaxed),
+        .input_base = atomic_load_explicit(&client->input_base, memory_order_relaxed),
+        .input_frames = atomic_load_explicit(&client->input_frames, memory_order_relaxed),
+        .underrun_frames = atomic_load_explicit(&client->source.underrun_frames, memory_order_relaxed),
+        .overrun_frames = atomic_load_explicit(&client->overrun_frames, memory_order_relaxed),
+        .limited_samples = atomic_load_explicit(&client->source.limited_samples, memory_order_relaxed),
+        .output_latency_frames = n + page.output_safety + (synchronous ? 0 : client->config.lead_frames) +
+                                 atomic_load_explicit(&client->output_latency, memory_order_relaxed),
+        .input_latency_frames =
+            n + page.input_safety + atomic_load_explicit(&client->input_latency, memory_order_relaxed),
+    };
+    return kIOReturnSuccess;
+}

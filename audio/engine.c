@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// Starting and stopping an engine, and the loop around its cycle.
+
+#include "audio/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t
+dx_engine_jitter_frames(double rate_hz) DX_REALTIME
+{
+    /* Half a millisecond: what a plain interrupt or a timer thread strays by. */
+    const double frames = rate_hz * 0.0005;
+    return frames < 4.0 ? 4u : (uint32_t)frames;
+}
+
+uint32_t
+dx_engine_max_io_frames(uint32_t ring_frames, uint32_t input_safety, uint32_t output_safety, double rate_hz)
+{
+    const uint64_t taken =
+        (uint64_t)input_safety + output_safety + dx_engine_jitter_frames(rate_hz);
+    return ring_frames > taken ? (uint32_t)((ring_frames - taken) / 3u) : 0;
+}
+
+uint32_t
+dx_engine_chunk_frames(uint32_t channels)
+{
+    const uint32_t frames = DX_ENGINE_CHUNK_SAMPLES / channels;
+    return frames ? frames : 1u;
+}
+
+static void
+announce(struct dx_engine *engine)
+{
+    struct dx_engine_signal *const signal = engine->config.signal;
+    /* release: pairs with the acquires in dx_engine_set_plan() and dx_engine_wait_started(). */
+    atomic_fetch_add_explicit(&signal->answer, 1, memory_order_release);
+    dx_clock_wake(engine->config.clock, &signal->answer, UINT32_MAX);
+}
+
+/* Everything of one pass that may block or make a system call; the step itself never does. */
+static void
+run_io(void *argument)
+{
+    static const struct dx_wait_reason reason = {.what = "the next cycle"};
+
+    struct dx_engine *const engine = argument;
+    dx_clock *const clock = engine->config.clock;
+    atomic_store_explicit(&engine->io_task, dx_task_self(), memory_order_release);
+
+    for (;;) {
+        /* acquire: read before `stop` and the plan, so that a change after it is not slept over. */
+        const uint32_t wake = atomic_load_explicit(&engine->wake, memory_order_acquire);
+        if (atomic_load_explicit(&engine->stop, memory_order_acquire))
+            break;
+        const uint64_t until = dx_engine_step(engine, dx_clock_now_ns(clock));
+        dx_handler_box_wake(&engine->config.io->handler);
+        if (engine->answer_pending) {
+            engine->answer_pending = false;
+            announce(engine);
+        }
+        if (engine->notice_pending) {
+            engine->notice_pending = false;
+            atomic_fetch_add_explicit(engine->config.notices, 1, memory_order_release);
+            dx_clock_wake(clock, engine->config.notices, UINT32_MAX);
+        }
+        if (until > dx_clock_now_ns(clock))
+            (void)dx_clock_wait(clock, &engine->wake, wake, until, &reason);
+    }
+
+    /* Device time goes on by the last line; nobody consumes any more. */
+    engine->published.state = engine->published.state == DX_TIMELINE_NONE ? DX_TIMELINE_NONE
+                                                                          : DX_TIMELINE_STOPPED;
+    dx_slots_write(&engine->config.page, &engine->published);
+    atomic_store_explicit(&engine->io_task, NULL, memory_order_release);
+}
+
+static void
+free_engine(struct dx_engine *engine)
+{
+    free(engine->mix);
+    free(engine->source);
+    free(engine);
+}
+
+/* A buffer of the largest chunk; 8 bytes a sample also hold what is passed through. */
+static void *
+allocate_chunk(const struct dx_engine_config *config)
+{
+    size_t samples = 1;
+    for (uint32_t i = 0; i < config->input_count; i++) {
+        const size_t n = (size_t)config->inputs[i].chunk_frames * config->inputs[i].channels;
+        samples = n > samples ? n : samples;
+    }
+    for (uint32_t i = 0; i < config->output_count; i++) {
+        const size_t n = (size_t)config->outputs[i].chunk_frames * config->outputs[i].channels;
+        samples = n > samples ? n : samples;
+    }
+    const size_t bytes = (samples * 8u + 63u) & ~(size_t)63u;
+    void *const chunk = aligned_alloc(64, bytes);
+    if (chunk)
+        memset(chunk, 0, bytes); // touched before the IO thread needs it
+    return chunk;
+}
+
+int
+dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_plan *plan,
+                struct dx_engine **ret_engine)
+{
+    struct dx_engine *const engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return -ENOMEM;
+    engine->config = *config;
+    engine->stamps = dx_device_io_stamps(config->io);
+    engine->client_times = dx_device_io_clients(config->io);
+    engine->mix = allocate_chunk(config);
+    engine->source = allocate_chunk(config);
+    if (!engine->mix || !engine->source) {
+        free_engine(engine);
+        return -ENOMEM;
+    }
+
+    dx_timeline_init(&engine->timeline, &config->timeline);
+    /* Client times are zero before the first cycle. */
+    dx_slots_write(&engine->client_times, &engine->times);
+    if (!dx_slots_read(&config->page, &engine->published))
+        memset(&engine->published, 0, sizeof engine->published);
+    struct dx_timeline_page *const page = &engine->published;
+    const uint64_t now = dx_clock_now_ns(config->clock);
+    if (page->state != DX_TIMELINE_NONE) {
+        /* Goes on from where it is, at the new nominal rate until stamps say better. */
+        const double position = dx_timeline_page_position(page, now);
+        page->anchor_frame = (uint64_t)position + ((double)(uint64_t)position < position ? 1u : 0u);
+        page->anchor_host_ns = now;
+        if (page->rate_hz != config->timeline.rate_hz)
+            page->ns_per_frame = 1e9 / config->timeline.rate_hz;
+        page->state = DX_TIMELINE_WAITING;
+        engine->output_next = page->mixed_until;
+        page->epoch++;
+    } else {
+        page->ns_per_frame = 1e9 / config->timeline.rate_hz;
+    }
+    page->rate_hz = config->timeline.rate_hz;
+    page->ring_frames = config->ring_frames;
+    page->input_safety = config->input_safety;
+    page->output_safety = config->output_safety;
+    page->late_tolerance = config->late_tolerance;
+    page->io_frames = plan->io_frames;
+    dx_slots_write(&config->page, page);
+
+    engine->plan = plan;
+    atomic_init(&engine->next_plan, plan);
+    atomic_init(&engine->plan_in_force, plan);
+    engine->start_deadline_ns = now + config->start_timeout_ns;
+    engine->slept = true;
+    for (uint32_t i = 0; i < config->input_count; i++)
+        engine->config.inputs[i].input_state->epoch++;
+
+    atomic_store_explicit(&config->signal->phase, DX_ENGINE_STARTING, memory_order_release);
+    const dx_task_config task = {.name = config->name, .priority = config->priority, .cpu = config->cpu};
+    const kern_return_t status = dx_task_spawn(config->clock, &task, run_io, engine, &engine->task);
+    if (status != kIOReturnSuccess) {
+        atomic_store_explicit(&config->signal->phase, DX_ENGINE_STOPPED, memory_order_release);
+        free_engine(engine);
+        return status == kIOReturnNoMemory ? -ENOMEM : -EAGAIN;
+    }
+    atomic_store_explicit(&config->counters->starts,
+                          atomic_load_explicit(&config->counters->starts, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    *ret_engine = engine;
+    return 0;
+}
+
+static void
+poke(struct dx_engine *engine)
+{
+    atomic_fetch_add_explicit(&engine->wake, 1, memory_order_release);
+    dx_clock_wake(engine->config.clock, &engine->wake, 1);
+}
+
+void
+dx_engine_stop(struct dx_engine *engine)
+{
+    if (!engine)
+        return;
+    atomic_store_explicit(&engine->stop, true, memory_order_release);
+    poke(engine);
+    dx_task_join(engine->task);
+    atomic_store_explicit(&engine->config.signal->phase, DX_ENGINE_STOPPED, memory_order_release);
+    announce(engine);
+    free_engine(engine);
+}
+
+void
+dx_engine_set_plan(struct dx_engine *engine, const struct dx_engine_plan *plan)
+{
+    static const struct dx_wait_reason reason = {.what = "the IO thread to take a plan"};
+
+    dx_clock *const clock = engine->config.clock;
+    struct dx_engine_signal *const signal = engine->config.signal;
+    /* release: pairs with the acquire in take_plan(). */
+    atomic_store_explicit(&engine->next_plan, plan, memory_order_release);
+    poke(engine);
+    for (;;) {
+        const uint32_t answer = atomic_load_explicit(&signal->answer, memory_order_acquire);
+        if (atomic_load_explicit(&engine->plan_in_force, memory_order_acquire) == plan)
+            return;
+        (void)dx_clock_wait(clock, &signal->answer, answer, DX_NEVER, &reason);
+    }
+}
+
+enum dx_engine_phase
+dx_engine_wait_started(dx_clock *clock, struct dx_engine_signal *signal)
+{
+    static const struct dx_wait_reason reason = {.what = "the first zero timestamp"};
+
+    for (;;) {
+        const uint32_t answer = atomic_load_explicit(&signal->answer, memory_order_acquire);
+        const enum dx_engine_phase phase = atomic_load_explicit(&signal->phase, memory_order_acquire);
+        if (phase != DX_ENGINE_STARTING)
+            return phase;
+        (void)dx_clock_wait(clock, &signal->answer, answer, DX_NEVER, &reason);
+    }
+}
+
+unsigned
+dx_engine_degraded(const struct dx_engine *engine)
+{
+    return dx_task_degraded(engine->task);
+}
+
+bool
+dx_engine_is_io_task(const struct dx_engine *engine)
+{
+    return atomic_load_explicit(&engine->io_task, memory_order_acquire) == dx_task_self();
+}

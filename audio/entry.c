@@ -1,0 +1,910 @@
+// SPDX-License-Identifier: MIT
+// Starting and stopping the IO of a device, and the plan its engine follows.
+
+#include "audio/entry.h"
+
+#include "audio/clock_device.h"
+#include "audio/device.h"
+#include "audio/host_state.h"
+#include "audio/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SMALLEST_INPUT_RING_FRAMES 8192u
+#define LARGEST_INPUT_RING_BYTES ((uint64_t)1 << 28)
+
+static uint64_t
+load(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* ---- making and freeing ---- */
+
+dx_device *
+dx_entry_create(dx_host *host, const char *uid)
+{
+    dx_device *const entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return NULL;
+    entry->uid = malloc(strlen(uid) + 1);
+    if (!entry->uid) {
+        free(entry);
+        return NULL;
+    }
+    strcpy(entry->uid, uid);
+    atomic_init(&entry->references, 1);
+    entry->host = host;
+    entry->clock = host->clock;
+    dx_mutex_init(&entry->lock, "device");
+    const struct dx_timeline_page page = {.state = DX_TIMELINE_NONE, .ns_per_frame = 1e9 / 48000.0};
+    const struct dx_slots slots = dx_entry_page(entry);
+    dx_slots_write(&slots, &page);
+    return entry;
+}
+
+dx_device *
+dx_device_retain(dx_device *device)
+{
+    if (device)
+        atomic_fetch_add_explicit(&device->references, 1, memory_order_relaxed);
+    return device;
+}
+
+static void
+free_dsp(struct dx_entry_dsp *dsp)
+{
+    free(dsp->dsp.planar);
+    free(dsp->dsp.planar_data);
+    free(dsp);
+}
+
+void
+dx_device_release(dx_device *device)
+{
+    /* acq_rel: whoever frees sees what the others did. */
+    if (!device || atomic_fetch_sub_explicit(&device->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < DX_MAX_STREAMS; i++)
+        dx_input_ring_release(device->input_rings[i]);
+    while (device->dsp) {
+        struct dx_entry_dsp *const dsp = device->dsp;
+        device->dsp = dsp->next;
+        free_dsp(dsp);
+    }
+    free(device->uid);
+    free(device);
+}
+
+const char *
+dx_device_uid(const dx_device *device)
+{
+    return device ? device->uid : NULL;
+}
+
+IOUserAudioDevice *
+dx_device_copy_object(dx_device *device)
+{
+    if (!device)
+        return NULL;
+    dx_mutex_lock(&device->lock);
+    IOUserAudioDevice *const object = OSObjectRetain(device->object);
+    dx_mutex_unlock(&device->lock);
+    return object;
+}
+
+/* ---- the driver's queue ---- */
+
+struct run {
+    dx_device *entry;
+    void (*function)(dx_device *entry, void *argument);
+    void *argument;
+};
+
+static void
+run_function(void *context)
+{
+    const struct run *const run = context;
+    run->function(run->entry, run->argument);
+}
+
+void
+dx_entry_run(dx_device *entry, void (*function)(dx_device *entry, void *argument), void *argument)
+{
+    struct run run = {entry, function, argument};
+    dx_mutex_lock(&entry->lock);
+    IODispatchQueue *const queue = entry->driver ? IOUserAudioDriverGetWorkQueue(entry->driver) : NULL;
+    dx_mutex_unlock(&entry->lock);
+    /* The driver may go, and another come, before the function has the lock: it looks again. */
+    if (queue)
+        IODispatchQueueDispatchSync_f(queue, &run, run_function);
+    else
+        run_function(&run);
+    OSObjectRelease(queue);
+}
+
+/* ---- shapes: what clients of a stream depend on ---- */
+
+static kern_return_t
+read_shape(dx_device *entry, IOUserAudioStream *stream, uint32_t index, struct dx_stream_shape *shape)
+{
+    const IOUserAudioStreamBasicDescription format = IOUserAudioStreamGetCurrentStreamFormat(stream);
+    enum dx_sample_format sample_format;
+    const char *reason = NULL;
+    if (dx_sample_format_from_description(&format, &sample_format, &reason) < 0) {
+        dx_host_log(entry->host, "%s: stream %u: unusable format: %s", entry->uid, index, reason);
+        return kIOReturnUnsupported;
+    }
+    const bool is_mixable = !(format.mFormatFlags & FormatFlagIsNonMixable);
+    const uint32_t channels = format.mChannelsPerFrame;
+    const uint32_t bytes = is_mixable ? channels * (uint32_t)sizeof(float) : format.mBytesPerFrame;
+    if (shape->channels == channels && shape->is_mixable == is_mixable &&
+        shape->client_bytes_per_frame == bytes && (is_mixable || shape->format == sample_format))
+        return kIOReturnSuccess;
+    shape->channels = channels;
+    shape->is_mixable = is_mixable;
+    shape->client_bytes_per_frame = bytes;
+    shape->format = sample_format;
+    /* release: pairs with the acquire in is_cut_off() of the clients. */
+    atomic_fetch_add_explicit(&shape->generation, 1, memory_order_release);
+    return kIOReturnSuccess;
+}
+
+static kern_return_t
+read_direction(dx_device *entry, IOUserAudioStreamDirection direction, struct dx_stream_shape *shapes,
+               uint32_t *ret_count)
+{
+    IOUserAudioStream *streams[DX_MAX_STREAMS];
+    uint32_t count = dx_device_copy_streams(entry->object, direction, streams, DX_MAX_STREAMS);
+    count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
+    kern_return_t status = kIOReturnSuccess;
+    for (uint32_t i = 0; i < count; i++) {
+        const kern_return_t one = read_shape(entry, streams[i], i, &shapes[i]);
+        if (one != kIOReturnSuccess)
+            status = one;
+        OSObjectRelease(streams[i]);
+    }
+    /* Streams that went away leave their clients behind. */
+    for (uint32_t i = count; i < *ret_count; i++) {
+        shapes[i].channels = 0;
+        atomic_fetch_add_explicit(&shapes[i].generation, 1, memory_order_release);
+    }
+    *ret_count = count;
+    return status;
+}
+
+kern_return_t
+dx_entry_read_shapes(dx_device *entry)
+{
+    const kern_return_t inputs =
+        read_direction(entry, IOUserAudioStreamDirectionInput, entry->input_shapes, &entry->input_count);
+    const kern_return_t outputs =
+        read_direction(entry, IOUserAudioStreamDirectionOutput, entry->output_shapes, &entry->output_count);
+    entry->sample_rate_hz = IOUserAudioDeviceGetSampleRate(entry->object);
+    entry->ring_frames = IOUserAudioDeviceGetZeroTimestampPeriod(entry->object);
+    return inputs != kIOReturnSuccess ? inputs : outputs;
+}
+
+/* ---- input rings ---- */
+
+void
+dx_input_ring_release(struct dx_input_ring *ring)
+{
+    if (!ring || atomic_fetch_sub_explicit(&ring->references, 1, memory_order_acq_rel) != 1)
+        return;
+    dx_lane_finish(&ring->lane);
+    free(ring);
+}
+
+/* Makes the ring of a stream fit its shape and the device's ring. */
+static kern_return_t
+prepare_input_ring(dx_device *entry, uint32_t index)
+{
+    const uint32_t bytes = entry->input_shapes[index].client_bytes_per_frame;
+    struct dx_input_ring *const old = entry->input_rings[index];
+    uint64_t frames = entry->ring_frames > SMALLEST_INPUT_RING_FRAMES ? entry->ring_frames
+                                                                      : SMALLEST_INPUT_RING_FRAMES;
+    while (frames > SMALLEST_INPUT_RING_FRAMES && frames * bytes > LARGEST_INPUT_RING_BYTES)
+        frames /= 2u;
+    if (old && old->lane.bytes_per_frame == bytes && old->lane.ring_frames >= frames)
+        return kIOReturnSuccess;
+
+    struct dx_input_ring *const ring = calloc(1, sizeof *ring);
+    if (!ring)
+        return kIOReturnNoMemory;
+    atomic_init(&ring->references, 1);
+    if (dx_lane_create(&ring->lane, "dextral-input", (uint32_t)frames, bytes) < 0) {
+        free(ring);
+        return kIOReturnNoMemory;
+    }
+    /* A longer ring for the same frames: readers of the old one are cut off, as by a new format. */
+    if (old && old->lane.bytes_per_frame == bytes)
+        atomic_fetch_add_explicit(&entry->input_shapes[index].generation, 1, memory_order_release);
+    dx_input_ring_release(old);
+    entry->input_rings[index] = ring;
+    return kIOReturnSuccess;
+}
+
+kern_return_t
+dx_entry_get_input_ring(dx_device *entry, uint32_t index, struct dx_input_ring **ret_ring)
+{
+    if (!entry->input_rings[index]) {
+        const kern_return_t status = prepare_input_ring(entry, index);
+        if (status != kIOReturnSuccess)
+            return status;
+    }
+    atomic_fetch_add_explicit(&entry->input_rings[index]->references, 1, memory_order_relaxed);
+    *ret_ring = entry->input_rings[index];
+    return kIOReturnSuccess;
+}
+
+/* ---- the plan ---- */
+
+/* N: as set, else the smallest that a running client asks for; within what the ring allows. */
+static uint32_t
+choose_io_frames(const dx_device *entry, uint32_t most)
+{
+    uint32_t frames = entry->wanted_io_frames;
+    if (!frames) {
+        frames = entry->host->config.io_frames;
+        for (dx_client *client = entry->clients; client; client = dx_client_next(client)) {
+            const uint32_t own = dx_client_io_frames(client);
+            if (dx_client_is_running(client) && own && own < frames)
+                frames = own;
+        }
+    }
+    return frames < most ? frames : most;
+}
+
+static uint32_t
+find_most_io_frames(const dx_device *entry)
+{
+    return dx_engine_max_io_frames(entry->ring_frames, IOUserAudioDeviceGetInputSafetyOffset(entry->object),
+                                   IOUserAudioDeviceGetOutputSafetyOffset(entry->object),
+                                   entry->sample_rate_hz);
+}
+
+/* The active plug-ins of a stream, NULL at their end. */
+static void
+collect_dsp(const dx_device *entry, IOUserAudioStreamDirection direction, uint32_t stream,
+            struct dx_engine_dsp **chain)
+{
+    uint32_t n = 0;
+    for (struct dx_entry_dsp *dsp = entry->dsp; dsp && n < DX_ENGINE_MAX_DSP; dsp = dsp->next)
+        if (dsp->is_active && dsp->direction == direction && dsp->stream == stream)
+            chain[n++] = &dsp->dsp;
+    chain[n] = NULL;
+}
+
+static void
+build_plan(const dx_device *entry, struct dx_engine_plan *plan)
+{
+    *plan = (struct dx_engine_plan){.io_frames = choose_io_frames(entry, find_most_io_frames(entry))};
+    for (uint32_t i = 0; i < entry->input_count; i++)
+        collect_dsp(entry, IOUserAudioStreamDirectionInput, i, plan->input_dsp[i]);
+    for (uint32_t i = 0; i < entry->output_count; i++)
+        collect_dsp(entry, IOUserAudioStreamDirectionOutput, i, plan->output_dsp[i]);
+    for (dx_client *client = entry->clients; client; client = dx_client_next(client)) {
+        if (!dx_client_is_running(client) || dx_client_is_cut_off(client))
+            continue;
+        plan->input_in_use |= dx_client_records(client);
+        plan->output_in_use |= dx_client_plays(client);
+        struct dx_engine_source *const source = dx_client_source(client);
+        if (source)
+            plan->sources[plan->source_count++] = source;
+    }
+}
+
+void
+dx_entry_replan(dx_device *entry)
+{
+    if (!entry->engine)
+        return;
+    struct dx_engine_plan *const next = entry->spare;
+    build_plan(entry, next);
+    dx_engine_set_plan(entry->engine, next);
+    entry->spare = entry->plan;
+    entry->plan = next;
+}
+
+/* ---- DSP ---- */
+
+static void
+deactivate_dsp(dx_device *entry)
+{
+    for (struct dx_entry_dsp *dsp = entry->dsp; dsp; dsp = dsp->next) {
+        if (!dsp->is_active)
+            continue;
+        dsp->dsp.plugin->deactivate(dsp->dsp.instance);
+        dsp->is_active = false;
+        free(dsp->dsp.planar);
+        free(dsp->dsp.planar_data);
+        dsp->dsp.planar = NULL;
+        dsp->dsp.planar_data = NULL;
+    }
+}
+
+static kern_return_t
+activate_one_dsp(dx_device *entry, struct dx_entry_dsp *dsp)
+{
+    const bool is_input = dsp->direction == IOUserAudioStreamDirectionInput;
+    if (dsp->stream >= (is_input ? entry->input_count : entry->output_count))
+        return kIOReturnBadArgument;
+    const struct dx_stream_shape *const shape =
+        is_input ? &entry->input_shapes[dsp->stream] : &entry->output_shapes[dsp->stream];
+    if (!shape->is_mixable)
+        return kIOReturnBadArgument;
+
+    const uint32_t frames = dx_engine_chunk_frames(shape->channels);
+    dsp->dsp.view = (dx_dsp_view){.size = sizeof(dx_dsp_view), .channels = shape->channels};
+    if (dsp->dsp.plugin->flags & DX_DSP_PLANAR) {
+        dsp->dsp.planar = calloc(shape->channels, sizeof(float *));
+        dsp->dsp.planar_data = calloc((size_t)frames * shape->channels, sizeof(float));
+        if (!dsp->dsp.planar || !dsp->dsp.planar_data)
+            return kIOReturnNoMemory;
+        for (uint32_t c = 0; c < shape->channels; c++)
+            dsp->dsp.planar[c] = dsp->dsp.planar_data + (size_t)c * frames;
+        dsp->dsp.view.planar = dsp->dsp.planar;
+    }
+    const kern_return_t status =
+        dsp->dsp.plugin->activate(dsp->dsp.instance, &dsp->dsp.view, entry->sample_rate_hz, frames);
+    dsp->is_active = status == kIOReturnSuccess;
+    return status;
+}
+
+static kern_return_t
+activate_dsp(dx_device *entry)
+{
+    for (struct dx_entry_dsp *dsp = entry->dsp; dsp; dsp = dsp->next) {
+        const kern_return_t status = dsp->is_active ? kIOReturnSuccess : activate_one_dsp(entry, dsp);
+        if (status == kIOReturnSuccess)
+            continue;
+        dx_host_log(entry->host, "%s: plug-in %s does not start: %s", entry->uid, dsp->dsp.plugin->name,
+                    dx_return_string(status));
+        deactivate_dsp(entry);
+        return status;
+    }
+    return kIOReturnSuccess;
+}
+
+kern_return_t
+dx_device_add_dsp(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
+                  const dx_dsp_plugin *plugin, void *instance)
+{
+    if (!device || !plugin || !instance || index >= DX_MAX_STREAMS ||
+        (direction != IOUserAudioStreamDirectionInput && direction != IOUserAudioStreamDirectionOutput))
+        return kIOReturnBadArgument;
+    struct dx_entry_dsp *const dsp = calloc(1, sizeof *dsp);
+    if (!dsp)
+        return kIOReturnNoMemory;
+    dsp->direction = direction;
+    dsp->stream = index;
+    dsp->dsp.plugin = plugin;
+    dsp->dsp.instance = instance;
+
+    dx_mutex_lock(&device->lock);
+    uint32_t n = 0;
+    struct dx_entry_dsp **link = &device->dsp;
+    for (; *link; link = &(*link)->next)
+        n += (*link)->direction == direction && (*link)->stream == index;
+    kern_return_t status = !device->object                ? kIOReturnNoDevice
+                           : n >= DX_ENGINE_MAX_DSP       ? kIOReturnNoSpace
+                                                          : kIOReturnSuccess;
+    if (status == kIOReturnSuccess)
+        status = activate_one_dsp(device, dsp);
+    if (status == kIOReturnSuccess) {
+        *link = dsp;
+        dx_entry_replan(device);
+    }
+    dx_mutex_unlock(&device->lock);
+    if (status != kIOReturnSuccess)
+        free_dsp(dsp);
+    return status;
+}
+
+kern_return_t
+dx_device_remove_dsp(dx_device *device, void *instance)
+{
+    if (!device)
+        return kIOReturnBadArgument;
+    dx_mutex_lock(&device->lock);
+    struct dx_entry_dsp **link = &device->dsp;
+    while (*link && (*link)->dsp.instance != instance)
+        link = &(*link)->next;
+    struct dx_entry_dsp *const dsp = *link;
+    if (dsp) {
+        *link = dsp->next;
+        dx_entry_replan(device);
+        if (dsp->is_active)
+            dsp->dsp.plugin->deactivate(instance);
+        free_dsp(dsp);
+    }
+    dx_mutex_unlock(&device->lock);
+    return dsp ? kIOReturnSuccess : kIOReturnNotFound;
+}
+
+/* ---- starting and stopping ---- */
+
+static void
+release_maps(dx_device *entry)
+{
+    while (entry->map_count)
+        OSObjectRelease(entry->maps[--entry->map_count]);
+}
+
+/* Maps a stream's ring and says how the engine is to move it. */
+static kern_return_t
+describe_stream(dx_device *entry, IOUserAudioStream *stream, bool is_input, uint32_t index,
+                struct dx_engine_stream *ret_stream)
+{
+    const char *const direction = is_input ? "input" : "output";
+    const struct dx_stream_shape *const shape =
+        is_input ? &entry->input_shapes[index] : &entry->output_shapes[index];
+    const IOUserAudioStreamBasicDescription format = IOUserAudioStreamGetCurrentStreamFormat(stream);
+
+    IOMemoryDescriptor *const memory = IOUserAudioStreamGetIOMemoryDescriptor(stream);
+    if (!memory) {
+        dx_host_log(entry->host, "%s: %s stream %u has no ring: give it an IOMemoryDescriptor", entry->uid,
+                    direction, index);
+        return kIOReturnNotReady;
+    }
+    IOMemoryMap *map = NULL;
+    kern_return_t status = IOMemoryDescriptorCreateMapping(memory, 0, 0, 0, 0, 0, &map);
+    OSObjectRelease(memory);
+    if (status != kIOReturnSuccess)
+        return status;
+    entry->maps[entry->map_count++] = map;
+
+    const uint64_t needed = (uint64_t)entry->ring_frames * format.mBytesPerFrame;
+    if (IOMemoryMapGetLength(map) < needed) {
+        dx_host_log(entry->host,
+                    "%s: the ring of %s stream %u holds %llu bytes; its period of %u frames needs %llu",
+                    entry->uid, direction, index, (unsigned long long)IOMemoryMapGetLength(map),
+                    entry->ring_frames, (unsigned long long)needed);
+        return kIOReturnNoSpace;
+    }
+
+    const struct dx_kernels *const kernels = dx_kernels_best();
+    *ret_stream = (struct dx_engine_stream){
+        .ring = (uint8_t *)(uintptr_t)(IOMemoryMapGetAddress(map) + IOMemoryMapGetOffset(map)),
+        .bytes_per_frame = format.mBytesPerFrame,
+        .channels = shape->channels,
+        .is_active = IOUserAudioStreamGetStreamIsActive(stream),
+        .is_mixable = shape->is_mixable,
+        .to_float = kernels->to_float[shape->format],
+        .from_float = kernels->from_float[shape->format],
+        .chunk_frames = dx_engine_chunk_frames(shape->channels),
+    };
+    if (!is_input)
+        return kIOReturnSuccess;
+    status = prepare_input_ring(entry, index);
+    if (status == kIOReturnSuccess) {
+        ret_stream->input_lane = &entry->input_rings[index]->lane;
+        ret_stream->input_state = &entry->input_rings[index]->state;
+    }
+    return status;
+}
+
+static kern_return_t
+describe_direction(dx_device *entry, bool is_input, struct dx_engine_config *config)
+{
+    IOUserAudioStream *streams[DX_MAX_STREAMS];
+    uint32_t count = dx_device_copy_streams(
+        entry->object, is_input ? IOUserAudioStreamDirectionInput : IOUserAudioStreamDirectionOutput, streams,
+        DX_MAX_STREAMS);
+    count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
+    kern_return_t status = kIOReturnSuccess;
+    for (uint32_t i = 0; i < count; i++) {
+        if (status == kIOReturnSuccess)
+            status = describe_stream(entry, streams[i], is_input, i,
+                                     is_input ? &config->inputs[i] : &config->outputs[i]);
+        OSObjectRelease(streams[i]);
+    }
+    if (is_input)
+        config->input_count = count;
+    else
+        config->output_count = count;
+    return status;
+}
+
+static void
+stop_after_timeout(dx_device *entry, void *argument)
+{
+    (void)argument;
+    dx_mutex_lock(&entry->lock);
+    /* Somebody may have stopped it, and started it again, in between. */
+    if (entry->engine &&
+        atomic_load_explicit(&entry->signal.phase, memory_order_acquire) == DX_ENGINE_TIMED_OUT)
+        dx_entry_stop_io(entry, true);
+    dx_mutex_unlock(&entry->lock);
+}
+
+void
+dx_entry_look_after(dx_device *entry)
+{
+    if (atomic_load_explicit(&entry->signal.phase, memory_order_acquire) == DX_ENGINE_TIMED_OUT) {
+        dx_host_log(entry->host, "%s: no zero timestamp in time: IO is stopped", entry->uid);
+        dx_entry_run(entry, stop_after_timeout, NULL);
+        dx_host_tell(entry->host, DX_EVENT_START_TIMEOUT, entry, 0, NULL, 0, kIOReturnTimeout);
+    }
+    const uint64_t overloads = load(&entry->counters.overloads);
+    if (overloads != entry->told_overloads) {
+        static const IOUserAudioObjectPropertySelector selector = kIOUserAudioPropertyProcessorOverload;
+        entry->told_overloads = overloads;
+        dx_host_tell(entry->host, DX_EVENT_PROPERTIES_CHANGED, entry, 0, &selector, 1, kIOReturnSuccess);
+    }
+}
+
+static kern_return_t
+build_config(dx_device *entry, struct dx_engine_config *config)
+{
+    IOUserAudioDevice *const object = entry->object;
+    struct dx_stamp stamp = {0};
+    struct dx_device_io *const io = dx_clock_device_get_io(object);
+    const struct dx_slots stamps = dx_device_io_stamps(io);
+    (void)dx_slots_read(&stamps, &stamp);
+
+    *config = (struct dx_engine_config){
+        .clock = entry->clock,
+        .name = "dextral-io",
+        .device_id = IOUserAudioObjectGetObjectID(object),
+        .io = io,
+        .timeline = {.rate_hz = entry->sample_rate_hz,
+                     .period_frames = entry->ring_frames,
+                     .algorithm = IOUserAudioDeviceGetClockAlgorithm(object),
+                     .is_stable = IOUserAudioDeviceGetClockIsStable(object),
+                     .start_count = stamp.count},
+        .ring_frames = entry->ring_frames,
+        .input_safety = IOUserAudioDeviceGetInputSafetyOffset(object),
+        .output_safety = IOUserAudioDeviceGetOutputSafetyOffset(object),
+        .late_tolerance = dx_device_object_get_late_tolerance(object),
+        .page = dx_entry_page(entry),
+        .counters = &entry->counters,
+        .signal = &entry->signal,
+        .kernels = dx_kernels_best(),
+        .notices = &entry->host->notices,
+        .start_timeout_ns = entry->host->config.start_timeout_ns,
+        .priority = entry->host->config.io_priority,
+        .cpu = entry->host->config.io_cpu,
+    };
+    const kern_return_t status = describe_direction(entry, true, config);
+    return status == kIOReturnSuccess ? describe_direction(entry, false, config) : status;
+}
+
+static bool
+has_running_client(const dx_device *entry)
+{
+    for (dx_client *client = entry->clients; client; client = dx_client_next(client))
+        if (dx_client_is_running(client))
+            return true;
+    return false;
+}
+
+/* Everything but the driver's consent. */
+static kern_return_t
+prepare_io(dx_device *entry, struct dx_engine_config *config)
+{
+    kern_return_t status = dx_entry_read_shapes(entry);
+    if (status != kIOReturnSuccess)
+        return status;
+    if (!(entry->sample_rate_hz > 0.0)) {
+        dx_host_log(entry->host, "%s: no sample rate was set", entry->uid);
+        return kIOReturnNotReady;
+    }
+    if (!find_most_io_frames(entry)) {
+        dx_host_log(entry->host,
+                    "%s: a period of %u frames is too short: 3 IO sizes, both safety offsets and %u frames of "
+                    "jitter must fit",
+                    entry->uid, entry->ring_frames, dx_engine_jitter_frames(entry->sample_rate_hz));
+        return kIOReturnBadArgument;
+    }
+    status = build_config(entry, config);
+    if (status == kIOReturnSuccess)
+        status = activate_dsp(entry);
+    if (status != kIOReturnSuccess)
+        return status;
+    entry->plan = calloc(1, sizeof *entry->plan);
+    entry->spare = calloc(1, sizeof *entry->spare);
+    if (!entry->plan || !entry->spare)
+        return kIOReturnNoMemory;
+    build_plan(entry, entry->plan);
+    return kIOReturnSuccess;
+}
+
+static void
+undo_prepare(dx_device *entry)
+{
+    deactivate_dsp(entry);
+    free(entry->plan);
+    free(entry->spare);
+    entry->plan = NULL;
+    entry->spare = NULL;
+    release_maps(entry);
+}
+
+kern_return_t
+dx_entry_start_io(dx_device *entry)
+{
+    if (entry->engine || !entry->object || entry->is_changing || !has_running_client(entry))
+        return kIOReturnSuccess;
+
+    struct dx_engine_config *const config = calloc(1, sizeof *config);
+    if (!config)
+        return kIOReturnNoMemory;
+    kern_return_t status = prepare_io(entry, config);
+    if (status == kIOReturnSuccess) {
+        status = IOUserAudioDriverStartDevice(entry->driver, config->device_id, IOUserAudioStartStopFlagsNone);
+        if (status == kIOReturnSuccess) {
+            const int r = dx_engine_start(config, entry->plan, &entry->engine);
+            if (r < 0) {
+                status = r == -ENOMEM ? kIOReturnNoMemory : kIOReturnNoResources;
+                (void)IOUserAudioDriverStopDevice(entry->driver, config->device_id,
+                                                  IOUserAudioStartStopFlagsNone); // the start's error counts
+            }
+        }
+    }
+    free(config);
+    if (status != kIOReturnSuccess) {
+        undo_prepare(entry);
+        return status;
+    }
+    entry->is_prewarmed = false;
+    const unsigned degraded = dx_engine_degraded(entry->engine);
+    if (degraded & ~entry->degraded)
+        dx_host_log(entry->host, "%s: the IO thread is not real-time: %s", entry->uid,
+                    dx_task_degraded_advice(degraded));
+    entry->degraded = degraded;
+    dx_host_tell(entry->host, DX_EVENT_IO_STARTED, entry, 0, NULL, 0, kIOReturnSuccess);
+    return kIOReturnSuccess;
+}
+
+void
+dx_entry_stop_io(dx_device *entry, bool tell)
+{
+    if (!entry->engine)
+        return;
+    dx_engine_stop(entry->engine);
+    entry->engine = NULL;
+    if (tell)
+        (void)IOUserAudioDriverStopDevice(entry->driver, IOUserAudioObjectGetObjectID(entry->object),
+                                          IOUserAudioStartStopFlagsNone); // stopped it is, whatever it says
+    undo_prepare(entry);
+    dx_host_tell(entry->host, DX_EVENT_IO_STOPPED, entry, 0, NULL, 0, kIOReturnSuccess);
+}
+
+void
+dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object)
+{
+    dx_device_retain(entry); // as long as it has a driver
+    dx_mutex_lock(&entry->lock);
+    entry->driver = OSObjectRetain(driver);
+    entry->object = OSObjectRetain(object);
+    dx_mutex_unlock(&entry->lock);
+
+    dx_host_restore_device(entry->host, entry);
+
+    dx_mutex_lock(&entry->lock);
+    (void)dx_entry_read_shapes(entry); // said once; starting IO says it again
+    const kern_return_t status = dx_entry_start_io(entry);
+    if (status != kIOReturnSuccess)
+        dx_host_log(entry->host, "%s: IO does not start again: %s", entry->uid, dx_return_string(status));
+    dx_mutex_unlock(&entry->lock);
+}
+
+void
+dx_entry_detach(dx_device *entry, bool tell)
+{
+    dx_mutex_lock(&entry->lock);
+    IOUserAudioDriver *const driver = entry->driver;
+    IOUserAudioDevice *const object = entry->object;
+    if (object) {
+        dx_entry_stop_io(entry, tell);
+        if (entry->is_prewarmed && tell)
+            (void)IOUserAudioDriverStopDevice(driver, IOUserAudioObjectGetObjectID(object),
+                                              IOUserAudioStartStopFlagsPrewarm); // it goes in any case
+        entry->is_prewarmed = false;
+        deactivate_dsp(entry);
+        dx_host_save_device(entry->host, entry);
+    }
+    entry->driver = NULL;
+    entry->object = NULL;
+    dx_mutex_unlock(&entry->lock);
+    OSObjectRelease(object);
+    OSObjectRelease(driver);
+    if (object)
+        dx_device_release(entry);
+}
+
+/* ---- what applications ask ---- */
+
+struct prewarm {
+    bool prewarmed;
+    kern_return_t status;
+};
+
+static void
+prewarm(dx_device *entry, void *argument)
+{
+    struct prewarm *const request = argument;
+    dx_mutex_lock(&entry->lock);
+    if (!entry->object) {
+        request->status = kIOReturnNoDevice;
+    } else if (entry->engine || entry->is_prewarmed == request->prewarmed) {
+        request->status = kIOReturnSuccess; // runs, which is more; or is so already
+    } else {
+        const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(entry->object);
+        request->status =
+            request->prewarmed
+                ? IOUserAudioDriverStartDevice(entry->driver, id, IOUserAudioStartStopFlagsPrewarm)
+                : IOUserAudioDriverStopDevice(entry->driver, id, IOUserAudioStartStopFlagsPrewarm);
+        if (request->status == kIOReturnSuccess)
+            entry->is_prewarmed = request->prewarmed;
+    }
+    dx_mutex_unlock(&entry->lock);
+}
+
+kern_return_t
+dx_device_set_prewarmed(dx_device *device, bool prewarmed)
+{
+    if (!device)
+        return kIOReturnBadArgument;
+    struct prewarm request = {.prewarmed = prewarmed};
+    dx_entry_run(device, prewarm, &request);
+    return request.status;
+}
+
+kern_return_t
+dx_device_set_io_frames(dx_device *device, uint32_t io_frames)
+{
+    if (!device)
+        return kIOReturnBadArgument;
+    dx_mutex_lock(&device->lock);
+    kern_return_t status = kIOReturnSuccess;
+    if (device->object && io_frames > find_most_io_frames(device)) {
+        status = kIOReturnBadArgument;
+    } else {
+        device->wanted_io_frames = io_frames;
+        dx_entry_replan(device);
+    }
+    dx_mutex_unlock(&device->lock);
+    return status;
+}
+
+static void
+describe_streams(dx_device *device, bool is_input, dx_stream_info *infos)
+{
+    IOUserAudioStream *streams[DX_MAX_STREAMS];
+    uint32_t count = dx_device_copy_streams(
+        device->object, is_input ? IOUserAudioStreamDirectionInput : IOUserAudioStreamDirectionOutput, streams,
+        DX_MAX_STREAMS);
+    count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
+    for (uint32_t i = 0; i < count; i++) {
+        dx_stream_info *const info = &infos[i];
+        info->object = IOUserAudioObjectGetObjectID(streams[i]);
+        info->is_active = IOUserAudioStreamGetStreamIsActive(streams[i]);
+        info->physical = IOUserAudioStreamGetCurrentStreamFormat(streams[i]);
+        info->is_mixable = !(info->physical.mFormatFlags & FormatFlagIsNonMixable);
+        info->latency_frames = IOUserAudioStreamGetLatency(streams[i]) +
+                               (is_input ? IOUserAudioDeviceGetInputLatency(device->object)
+                                         : IOUserAudioDeviceGetOutputLatency(device->object));
+        info->client = info->physical;
+        if (info->is_mixable) {
+            const uint32_t channels = info->physical.mChannelsPerFrame;
+            info->client.mFormatFlags = FormatFlagsNativeFloatPacked;
+            info->client.mBitsPerChannel = 32;
+            info->client.mBytesPerFrame = channels * (uint32_t)sizeof(float);
+            info->client.mBytesPerPacket = info->client.mBytesPerFrame;
+            info->client.mFramesPerPacket = 1;
+        }
+        OSObjectRelease(streams[i]);
+    }
+}
+
+kern_return_t
+dx_device_get_info(dx_device *device, dx_device_info *ret_info)
+{
+    if (!device || !ret_info || ret_info->size != sizeof *ret_info)
+        return kIOReturnBadArgument;
+    memset(ret_info, 0, sizeof *ret_info);
+    ret_info->size = sizeof *ret_info;
+
+    dx_mutex_lock(&device->lock);
+    struct dx_timeline_page page;
+    const struct dx_slots slots = dx_entry_page(device);
+    if (!dx_slots_read(&slots, &page))
+        memset(&page, 0, sizeof page);
+    ret_info->has_driver = device->object;
+    ret_info->is_running = device->engine;
+    if (device->object)
+        (void)dx_entry_read_shapes(device); // the formats are told below as they are
+    ret_info->sample_rate_hz = device->sample_rate_hz;
+    ret_info->actual_rate_hz = page.state == DX_TIMELINE_RUNNING ? 1e9 / page.ns_per_frame : device->sample_rate_hz;
+    ret_info->ring_frames = device->ring_frames;
+    ret_info->input_streams = device->input_count;
+    ret_info->output_streams = device->output_count;
+    if (device->object) {
+        ret_info->io_frames = device->engine ? page.io_frames
+                                             : choose_io_frames(device, find_most_io_frames(device));
+        ret_info->input_safety_frames = IOUserAudioDeviceGetInputSafetyOffset(device->object);
+        ret_info->output_safety_frames = IOUserAudioDeviceGetOutputSafetyOffset(device->object);
+        ret_info->late_tolerance_frames = dx_device_object_get_late_tolerance(device->object);
+        describe_streams(device, true, ret_info->inputs);
+        describe_streams(device, false, ret_info->outputs);
+    }
+    dx_mutex_unlock(&device->lock);
+    return kIOReturnSuccess;
+}
+
+static dx_distribution
+summarise(const struct dx_histogram *histogram)
+{
+    return (dx_distribution){
+        .count = dx_histogram_count(histogram),
+        .p50_ns = dx_histogram_quantile_ns(histogram, 0.5),
+        .p99_ns = dx_histogram_quantile_ns(histogram, 0.99),
+        .p999_ns = dx_histogram_quantile_ns(histogram, 0.999),
+        .max_ns = dx_histogram_max_ns(histogram),
+    };
+}
+
+kern_return_t
+dx_device_get_statistics(dx_device *device, dx_device_statistics *ret_statistics)
+{
+    if (!device || !ret_statistics || ret_statistics->size != sizeof *ret_statistics)
+        return kIOReturnBadArgument;
+    const struct dx_engine_counters *const counters = &device->counters;
+    dx_mutex_lock(&device->lock);
+    const unsigned degraded = device->degraded;
+    dx_mutex_unlock(&device->lock);
+    *ret_statistics = (dx_device_statistics){
+        .size = sizeof *ret_statistics,
+        .degraded = degraded,
+        .cycles = load(&counters->cycles),
+        .late_cycles = load(&counters->late_cycles),
+        .overloads = load(&counters->overloads),
+        .skipped_input_frames = load(&counters->skipped_input_frames),
+        .skipped_output_frames = load(&counters->skipped_output_frames),
+        .input_frames = load(&counters->input_frames),
+        .output_frames = load(&counters->output_frames),
+        .handler_errors = load(&counters->handler_errors),
+        .stamps = load(&counters->stamps),
+        .bad_stamps = load(&counters->bad_stamps),
+        .reanchors = load(&counters->reanchors),
+        .starts = load(&counters->starts),
+        .limited_samples = load(&counters->limited_samples),
+        .lateness = summarise(&counters->lateness),
+        .handler = summarise(&counters->handler),
+        .cycle = summarise(&counters->cycle),
+    };
+    for (int i = 0; i < DX_CAUSE_COUNT; i++)
+        ret_statistics->causes[i] = load(&counters->causes[i]);
+    return kIOReturnSuccess;
+}
+
+const char *
+dx_cause_name(dx_cause cause)
+{
+    switch (cause) {
+    case DX_CAUSE_NONE:
+        return "none";
+    case DX_CAUSE_LATE_WAKE:
+        return "late wake";
+    case DX_CAUSE_HANDLER:
+        return "handler over time";
+    case DX_CAUSE_DSP:
+        return "DSP plug-in over time";
+    case DX_CAUSE_CLIENT:
+        return "synchronous client over time";
+    case DX_CAUSE_ENGINE:
+        return "engine";
+    case DX_CAUSE_BAD_STAMP:
+        return "bad zero timestamp";
+    case DX_CAUSE_UNKNOWN:
+        return "unknown";
+    case DX_CAUSE_COUNT:
+        break;
+    }
+    return "not a cause";
+}

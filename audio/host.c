@@ -1,0 +1,625 @@
+// SPDX-License-Identifier: MIT
+// The host: drivers that run, the directory of their devices, and what listeners are told.
+
+#include "audio/host_state.h"
+
+#include "audio/device.h"
+#include "audio/driver.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_IO_FRAMES 512u
+#define DEFAULT_IO_PRIORITY 80
+#define DEFAULT_START_TIMEOUT_NS 5000000000u
+#define MAX_DEVICES 1024u
+
+void
+dx_host_log(dx_host *host, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof line, format, arguments); // a longer line is cut
+    va_end(arguments);
+    if (host->config.log)
+        host->config.log(host->config.log_context, line);
+    else
+        fprintf(stderr, "dextral: %s\n", line);
+}
+
+/* ---- events ---- */
+
+struct event {
+    dx_host *host;
+    dx_host_event event;
+    IOUserAudioObjectPropertySelector selectors[];
+};
+
+static void
+deliver(void *context)
+{
+    struct event *const event = context;
+    event->host->config.listener(event->host->config.listener_context, &event->event);
+    dx_device_release(event->event.device);
+    free(event);
+}
+
+void
+dx_host_tell(dx_host *host, dx_host_event_kind kind, dx_device *device, IOUserAudioObjectID object,
+             const IOUserAudioObjectPropertySelector *selectors, uint32_t count, kern_return_t status)
+{
+    if (!host->config.listener)
+        return;
+    struct event *const event = malloc(sizeof *event + count * sizeof *selectors);
+    if (!event) {
+        dx_host_log(host, "no memory to tell the listener of an event");
+        return;
+    }
+    event->host = host;
+    if (count)
+        memcpy(event->selectors, selectors, count * sizeof *selectors);
+    event->event = (dx_host_event){
+        .size = sizeof event->event,
+        .kind = kind,
+        .device = dx_device_retain(device),
+        .object = object,
+        .selectors = event->selectors,
+        .selector_count = count,
+        .status = status,
+    };
+    if (IODispatchQueueDispatchAsync_f(host->queue, event, deliver) != kIOReturnSuccess) {
+        dx_device_release(device);
+        free(event);
+        dx_host_log(host, "no memory to tell the listener of an event");
+    }
+}
+
+static void
+do_nothing(void *context)
+{
+    (void)context;
+}
+
+void
+dx_host_settle(dx_host *host)
+{
+    /* What was queued may queue more: an event by a change, for one.  Two rounds reach the end of that. */
+    for (int i = 0; host && i < 2; i++)
+        IODispatchQueueDispatchSync_f(host->queue, NULL, do_nothing);
+}
+
+/* ---- making and freeing ---- */
+
+/* All entries, +1 each: so that they can be asked without the host's lock. */
+static uint32_t
+copy_entries(dx_host *host, dx_device **entries)
+{
+    uint32_t n = 0;
+    dx_mutex_lock(&host->lock);
+    for (dx_device *device = host->devices; device && n < MAX_DEVICES; device = device->next)
+        entries[n++] = dx_device_retain(device);
+    dx_mutex_unlock(&host->lock);
+    return n;
+}
+
+/* Passes on what IO threads may not say themselves. */
+static void
+watch(void *argument)
+{
+    static const struct dx_wait_reason reason = {.what = "something to tell"};
+
+    dx_host *const host = argument;
+    dx_device **const entries = host->watched;
+    for (;;) {
+        const uint32_t notices = atomic_load_explicit(&host->notices, memory_order_acquire);
+        if (atomic_load_explicit(&host->ending, memory_order_acquire))
+            return;
+        const uint32_t count = copy_entries(host, entries);
+        for (uint32_t i = 0; i < count; i++) {
+            dx_entry_look_after(entries[i]);
+            dx_device_release(entries[i]);
+        }
+        (void)dx_clock_wait(host->clock, &host->notices, notices, DX_NEVER, &reason);
+    }
+}
+
+static void
+free_host(dx_host *host)
+{
+    OSObjectRelease(host->queue);
+    OSObjectRelease(host->saved);
+    free(host->watched);
+    free(host->detached);
+    free(host);
+}
+
+kern_return_t
+dx_host_create(const dx_host_config *config, dx_host **ret_host)
+{
+    if (!ret_host || (config && config->size && config->size != sizeof *config))
+        return kIOReturnBadArgument;
+    if (config && (config->io_priority > 99 || config->io_cpu < 0 || config->io_frames > (1u << 20)))
+        return kIOReturnBadArgument;
+
+    dx_host *const host = calloc(1, sizeof *host);
+    if (!host)
+        return kIOReturnNoMemory;
+    if (config)
+        host->config = *config;
+    host->clock = dx_clock_current();
+    host->config.io_frames = host->config.io_frames ? host->config.io_frames : DEFAULT_IO_FRAMES;
+    host->config.io_priority = host->config.io_priority < 0    ? 0
+                               : host->config.io_priority == 0 ? DEFAULT_IO_PRIORITY
+                                                               : host->config.io_priority;
+    if (!host->config.start_timeout_ns)
+        host->config.start_timeout_ns = DEFAULT_START_TIMEOUT_NS;
+    dx_mutex_init(&host->lock, "host");
+    dx_mutex_init(&host->detaching, "drivers that stop");
+
+    kern_return_t status = IODispatchQueueCreate("dextral-host", 0, 0, &host->queue);
+    if (status == kIOReturnSuccess) {
+        host->saved = host->config.saved_state ? OSDictionaryCreateWithDictionary(host->config.saved_state)
+                                               : OSDictionaryCreate(4);
+        if (!host->saved)
+            status = kIOReturnNoMemory;
+    }
+    host->config.saved_state = NULL; // borrowed for the call
+    if (status == kIOReturnSuccess) {
+        host->watched = calloc(MAX_DEVICES, sizeof(dx_device *));
+        host->detached = calloc(MAX_DEVICES, sizeof(dx_device *));
+        status = host->watched && host->detached ? kIOReturnSuccess : kIOReturnNoMemory;
+    }
+    if (status == kIOReturnSuccess) {
+        const dx_task_config task = {.name = "dextral-watch"};
+        status = dx_task_spawn(host->clock, &task, watch, host, &host->watcher);
+    }
+    if (status != kIOReturnSuccess) {
+        free_host(host);
+        return status;
+    }
+    *ret_host = host;
+    return kIOReturnSuccess;
+}
+
+void
+dx_host_destroy(dx_host *host)
+{
+    if (!host)
+        return;
+    for (;;) {
+        dx_mutex_lock(&host->lock);
+        IOUserAudioDriver *const driver =
+            host->drivers ? OSObjectRetain(host->drivers->driver) : NULL;
+        dx_mutex_unlock(&host->lock);
+        if (!driver)
+            break;
+        (void)dx_host_stop_driver(host, driver); // gone whatever it says
+        OSObjectRelease(driver);
+    }
+    atomic_store_explicit(&host->ending, true, memory_order_release);
+    atomic_fetch_add_explicit(&host->notices, 1, memory_order_release);
+    dx_clock_wake(host->clock, &host->notices, 1);
+    dx_task_join(host->watcher);
+    dx_host_settle(host);
+    while (host->devices) {
+        dx_device *const device = host->devices;
+        host->devices = device->next;
+        dx_device_release(device);
+    }
+    free_host(host);
+}
+
+/* ---- the directory ---- */
+
+/* Takes out entries that nobody holds: neither a driver (see dx_entry_attach()) nor anybody else. */
+static void
+forget_unused(dx_host *host)
+{
+    dx_mutex_lock(&host->lock);
+    for (dx_device **link = &host->devices; *link;) {
+        dx_device *const device = *link;
+        /* relaxed: with the lock held nobody can come by a new reference. */
+        if (atomic_load_explicit(&device->references, memory_order_relaxed) > 1) {
+            link = &device->next;
+            continue;
+        }
+        *link = device->next;
+        dx_device_release(device);
+    }
+    dx_mutex_unlock(&host->lock);
+}
+
+static dx_device *
+find_device(dx_host *host, const char *uid)
+{
+    for (dx_device *device = host->devices; device; device = device->next)
+        if (strcmp(device->uid, uid) == 0)
+            return device;
+    return NULL;
+}
+
+static bool
+is_visible(dx_device *device)
+{
+    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    const bool is_hidden = object && IOUserAudioDeviceGetIsHidden(object);
+    OSObjectRelease(object);
+    return !is_hidden;
+}
+
+size_t
+dx_host_copy_devices(dx_host *host, dx_device **devices, size_t capacity)
+{
+    dx_device **const entries = host ? malloc(MAX_DEVICES * sizeof(dx_device *)) : NULL;
+    if (!entries)
+        return 0;
+    const uint32_t count = copy_entries(host, entries);
+    size_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_visible(entries[i])) {
+            if (devices && n < capacity)
+                devices[n] = dx_device_retain(entries[i]);
+            n++;
+        }
+        dx_device_release(entries[i]);
+    }
+    free(entries);
+    return n;
+}
+
+dx_device *
+dx_host_copy_device(dx_host *host, const char *uid)
+{
+    if (!host || !uid)
+        return NULL;
+    dx_mutex_lock(&host->lock);
+    dx_device *const device = dx_device_retain(find_device(host, uid));
+    dx_mutex_unlock(&host->lock);
+    return device;
+}
+
+static bool
+can_be_default(dx_device *device, IOUserAudioStreamDirection direction)
+{
+    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    const bool can = object && !IOUserAudioDeviceGetIsHidden(object) &&
+                     (direction == IOUserAudioStreamDirectionInput
+                          ? IOUserAudioDeviceCanBeDefaultInputDevice(object)
+                          : IOUserAudioDeviceCanBeDefaultOutputDevice(object));
+    OSObjectRelease(object);
+    return can;
+}
+
+dx_device *
+dx_host_copy_default_device(dx_host *host, IOUserAudioStreamDirection direction)
+{
+    dx_device **const entries = host ? malloc(MAX_DEVICES * sizeof(dx_device *)) : NULL;
+    if (!entries)
+        return NULL;
+    dx_device *found = NULL;
+    const uint32_t count = copy_entries(host, entries);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!found && can_be_default(entries[i], direction))
+            found = dx_device_retain(entries[i]);
+        dx_device_release(entries[i]);
+    }
+    free(entries);
+    return found;
+}
+
+dx_device *
+dx_host_copy_entry_of(dx_host *host, IOUserAudioClockDevice *object)
+{
+    OSString *const uid = IOUserAudioClockDeviceGetUID(object);
+    dx_device *device = uid ? dx_host_copy_device(host, OSStringGetCStringNoCopy(uid)) : NULL;
+    OSObjectRelease(uid);
+    if (!device)
+        return NULL;
+    dx_mutex_lock(&device->lock);
+    const bool is_its = (void *)device->object == (void *)object;
+    dx_mutex_unlock(&device->lock);
+    if (!is_its) {
+        dx_device_release(device);
+        device = NULL;
+    }
+    return device;
+}
+
+/* ---- devices that come and go ---- */
+
+/* The entry for a UID, made when there is none; +1. */
+static dx_device *
+get_entry(dx_host *host, const char *uid)
+{
+    dx_mutex_lock(&host->lock);
+    dx_device *device = find_device(host, uid);
+    if (!device) {
+        device = dx_entry_create(host, uid);
+        if (device) {
+            dx_device **link = &host->devices;
+            while (*link)
+                link = &(*link)->next;
+            *link = device;
+        }
+    }
+    dx_device_retain(device);
+    dx_mutex_unlock(&host->lock);
+    return device;
+}
+
+/* On the driver's queue. */
+static void
+publish_device(dx_host *host, IOUserAudioDriver *driver, IOUserAudioDevice *object)
+{
+    OSString *const uid = IOUserAudioDeviceGetUID(object);
+    dx_device *const entry = uid ? get_entry(host, OSStringGetCStringNoCopy(uid)) : NULL;
+    OSObjectRelease(uid);
+    if (!entry) {
+        dx_host_log(host, "no memory to publish a device");
+        return;
+    }
+    IOUserAudioDevice *const current = dx_device_copy_object(entry);
+    if (current && current != object)
+        dx_host_log(host, "%s: another device has this UID already: the second one stays invisible", entry->uid);
+    if (!current) {
+        dx_entry_attach(entry, driver, object);
+        dx_host_tell(host, DX_EVENT_DEVICE_ADDED, entry, IOUserAudioObjectGetObjectID(object), NULL, 0,
+                     kIOReturnSuccess);
+    }
+    OSObjectRelease(current);
+    dx_device_release(entry);
+}
+
+/* On the driver's queue. */
+static void
+withdraw_device(dx_host *host, dx_device *entry, bool tell)
+{
+    IOUserAudioDevice *const object = dx_device_copy_object(entry);
+    if (!object)
+        return;
+    const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(object);
+    OSObjectRelease(object);
+    dx_entry_detach(entry, tell);
+    dx_host_tell(host, DX_EVENT_DEVICE_REMOVED, entry, id, NULL, 0, kIOReturnSuccess);
+}
+
+/* Takes all devices away from a driver. */
+struct detach {
+    dx_host *host;
+    IOUserAudioDriver *driver;
+    bool tell;
+};
+
+static void
+detach_on_queue(void *context)
+{
+    const struct detach *const detach = context;
+    dx_host *const host = detach->host;
+    dx_device **const entries = host->detached; // one driver's queue at a time: see detach_devices()
+    const uint32_t count = copy_entries(host, entries);
+    for (uint32_t i = 0; i < count; i++) {
+        dx_mutex_lock(&entries[i]->lock);
+        const bool is_its = entries[i]->driver == detach->driver;
+        dx_mutex_unlock(&entries[i]->lock);
+        if (is_its)
+            withdraw_device(host, entries[i], detach->tell);
+        dx_device_release(entries[i]);
+    }
+    forget_unused(host);
+}
+
+static void
+detach_devices(dx_host *host, IOUserAudioDriver *driver, bool tell)
+{
+    struct detach detach = {host, driver, tell};
+    IODispatchQueue *const queue = IOUserAudioDriverGetWorkQueue(driver);
+    dx_mutex_lock(&host->detaching);
+    if (queue)
+        IODispatchQueueDispatchSync_f(queue, &detach, detach_on_queue);
+    else
+        detach_on_queue(&detach);
+    dx_mutex_unlock(&host->detaching);
+    OSObjectRelease(queue);
+}
+
+/* Looks which devices a driver has now, and makes the directory agree. */
+struct look {
+    dx_host *host;
+    IOUserAudioDriver *driver;
+};
+
+static bool
+contains(IOUserAudioDevice *const *objects, uint32_t count, const IOUserAudioDevice *object)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (objects[i] == object)
+            return true;
+    return false;
+}
+
+static void
+look_at_devices(void *context)
+{
+    const struct look *const look = context;
+    dx_host *const host = look->host;
+    IOUserAudioDevice **const objects = calloc(MAX_DEVICES, sizeof(IOUserAudioDevice *));
+    dx_device **const entries = calloc(MAX_DEVICES, sizeof(dx_device *));
+    if (!objects || !entries) {
+        dx_host_log(host, "no memory to look at a driver's devices");
+        free(objects);
+        free(entries);
+        return;
+    }
+    uint32_t count = dx_driver_copy_devices(look->driver, objects, MAX_DEVICES);
+    count = count < MAX_DEVICES ? count : MAX_DEVICES;
+    const uint32_t entry_count = copy_entries(host, entries);
+    for (uint32_t i = 0; i < entry_count; i++) {
+        dx_mutex_lock(&entries[i]->lock);
+        const bool is_gone =
+            entries[i]->driver == look->driver && !contains(objects, count, entries[i]->object);
+        dx_mutex_unlock(&entries[i]->lock);
+        if (is_gone)
+            withdraw_device(host, entries[i], true);
+        dx_device_release(entries[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        publish_device(host, look->driver, objects[i]);
+        OSObjectRelease(objects[i]);
+    }
+    free(objects);
+    free(entries);
+}
+
+static void
+look_again(dx_host *host, IOUserAudioDriver *driver)
+{
+    struct look look = {host, driver};
+    IODispatchQueue *const queue = IOUserAudioDriverGetWorkQueue(driver);
+    if (queue)
+        IODispatchQueueDispatchSync_f(queue, &look, look_at_devices);
+    OSObjectRelease(queue);
+}
+
+void
+dx_host_driver_registered(dx_host *host, IOUserAudioDriver *driver)
+{
+    look_again(host, driver);
+}
+
+/* The entry of the device that an object is, or belongs to, +1; NULL for what belongs to none. */
+static dx_device *
+copy_entry_for_object(dx_host *host, IOUserAudioDriver *driver, IOUserAudioObjectID id)
+{
+    dx_device *entry = NULL;
+    while (!entry && id > kIOUserAudioObjectIDDriver) {
+        IOUserAudioObject *const object = IOUserAudioDriverGetAudioObjectForObjectID(driver, id);
+        if (!object)
+            break;
+        if (OSDynamicCast(IOUserAudioDevice, object))
+            entry = dx_host_copy_entry_of(host, (IOUserAudioClockDevice *)object);
+        id = entry ? id : IOUserAudioObjectGetOwnerObjectID(object);
+        OSObjectRelease(object);
+    }
+    return entry;
+}
+
+void
+dx_host_properties_changed(dx_host *host, IOUserAudioDriver *driver, IOUserAudioObjectID object,
+                           const IOUserAudioObjectPropertySelector *selectors, uint32_t count)
+{
+    if (object == kIOUserAudioObjectIDDriver && dx_driver_is_registered(driver)) {
+        for (uint32_t i = 0; i < count; i++)
+            if (selectors[i] == kIOUserAudioPropertyDeviceList) {
+                look_again(host, driver);
+                break;
+            }
+    }
+    dx_device *const entry = copy_entry_for_object(host, driver, object);
+    /* While a change is performed the listener is told of the differences, at its end. */
+    if (!entry || !dx_host_is_changing(host, entry))
+        dx_host_tell(host, DX_EVENT_PROPERTIES_CHANGED, entry, object, selectors, count, kIOReturnSuccess);
+    dx_device_release(entry);
+}
+
+void
+dx_host_object_removed(dx_host *host, IOUserAudioDriver *driver, IOUserAudioObject *object)
+{
+    (void)driver; // the entry knows it
+    if (!OSDynamicCast(IOUserAudioDevice, object))
+        return;
+    dx_device *const entry = dx_host_copy_entry_of(host, (IOUserAudioClockDevice *)object);
+    if (!entry)
+        return;
+    withdraw_device(host, entry, true);
+    dx_device_release(entry);
+    forget_unused(host);
+}
+
+/* ---- drivers ---- */
+
+static struct dx_running_driver **
+find_driver(dx_host *host, const IOUserAudioDriver *driver)
+{
+    struct dx_running_driver **link = &host->drivers;
+    while (*link && (*link)->driver != driver)
+        link = &(*link)->next;
+    return link;
+}
+
+/* Takes a driver off the list; false when it is not on it. */
+static bool
+take_driver(dx_host *host, const IOUserAudioDriver *driver)
+{
+    dx_mutex_lock(&host->lock);
+    struct dx_running_driver **const link = find_driver(host, driver);
+    struct dx_running_driver *const running = *link;
+    if (running)
+        *link = running->next;
+    dx_mutex_unlock(&host->lock);
+    free(running);
+    return running;
+}
+
+kern_return_t
+dx_host_start_driver(dx_host *host, IOUserAudioDriver *driver, OSDictionary *properties)
+{
+    if (!host || !OSDynamicCast(IOUserAudioDriver, driver))
+        return kIOReturnBadArgument;
+    struct dx_running_driver *const running = calloc(1, sizeof *running);
+    if (!running)
+        return kIOReturnNoMemory;
+    running->driver = OSObjectRetain(driver);
+
+    dx_mutex_lock(&host->lock);
+    struct dx_running_driver **const link = find_driver(host, driver);
+    const bool runs_already = *link;
+    if (!runs_already)
+        *link = running;
+    dx_mutex_unlock(&host->lock);
+    if (runs_already) {
+        OSObjectRelease(driver);
+        free(running);
+        return kIOReturnBusy;
+    }
+
+    kern_return_t status = IOUserAudioDriverInit(driver) ? kIOReturnSuccess : kIOReturnError;
+    if (status == kIOReturnSuccess) {
+        status = dx_driver_attach(driver, host, properties);
+        if (status == kIOReturnSuccess) {
+            status = IOUserAudioDriverStart(driver, NULL);
+            if (status != kIOReturnSuccess) {
+                detach_devices(host, driver, true);
+                dx_driver_detach(driver);
+            }
+        }
+    }
+    if (status != kIOReturnSuccess && take_driver(host, driver))
+        OSObjectRelease(driver);
+    return status;
+}
+
+kern_return_t
+dx_host_stop_driver(dx_host *host, IOUserAudioDriver *driver)
+{
+    if (!host || !driver || !take_driver(host, driver))
+        return kIOReturnNotFound;
+    detach_devices(host, driver, true);
+    const kern_return_t status = IOUserAudioDriverStop(driver, NULL);
+    dx_driver_detach(driver);
+    OSObjectRelease(driver);
+    return status;
+}
+
+kern_return_t
+dx_host_terminate_driver(dx_host *host, IOUserAudioDriver *driver)
+{
+    if (!host || !driver || !take_driver(host, driver))
+        return kIOReturnNotFound;
+    detach_devices(host, driver, false);
+    dx_driver_detach(driver);
+    OSObjectRelease(driver);
+    return kIOReturnSuccess;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// The host's own state, and what its parts ask of each other.
+
+#ifndef DX_AUDIO_HOST_STATE_H
+#define DX_AUDIO_HOST_STATE_H
+
+#include "audio/entry.h"
+#include "audio/host.h"
+
+struct dx_running_driver {
+    struct dx_running_driver *next;
+    IOUserAudioDriver *driver; // retained
+};
+
+struct dx_host {
+    dx_clock *clock;
+    dx_host_config config;
+    IODispatchQueue *queue; // configuration changes and events, in order
+
+    /* The watcher sleeps until an IO thread has something to tell. */
+    struct dx_task *watcher;
+    dx_device **watched; // its room for all entries
+    _Atomic uint32_t notices;
+    _Atomic bool ending;
+
+    struct dx_mutex detaching; // before a driver's queue: one driver stops at a time
+    dx_device **detached;      // its room for all entries
+
+    struct dx_mutex lock; // guards what follows
+    struct dx_running_driver *drivers;
+    dx_device *devices;   // each +1
+    OSDictionary *saved;  // by UID
+    dx_configuration_veto veto;
+    void *veto_context;
+
+    /* The device whose change is being performed, and the task that performs; NULL: none. */
+    _Atomic(IOUserAudioClockDevice *) changing;
+    _Atomic(const void *) changing_task;
+};
+
+/** Queues an event for the listener; `device` is retained until it was told. */
+void dx_host_tell(dx_host *host, dx_host_event_kind kind, dx_device *device, IOUserAudioObjectID object,
+                  const IOUserAudioObjectPropertySelector *selectors, uint32_t count, kern_return_t status);
+
+/** Writes a line for people. */
+void dx_host_log(dx_host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** The entry of a driver's device object, +1, or NULL. */
+dx_device *dx_host_copy_entry_of(dx_host *host, IOUserAudioClockDevice *object);
+
+/** Keeps the control values, rate and formats of an entry's driver.  Lock of the entry held. */
+void dx_host_save_device(dx_host *host, dx_device *entry);
+
+/** Gives an entry's driver what was kept, as far as it wants it.  On the driver's queue. */
+void dx_host_restore_device(dx_host *host, dx_device *entry);
+
+/** Whether the change of an entry's device is being performed now. */
+bool dx_host_is_changing(dx_host *host, dx_device *entry);
+
+/** A host-initiated change through the protocol; waits for its end.  Not on the host's or a driver's queue. */
+kern_return_t dx_host_change_and_wait(dx_host *host, dx_device *entry, uint64_t action, OSObjectPtr info);
+
+#endif /* DX_AUDIO_HOST_STATE_H */

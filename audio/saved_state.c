@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// Restoration: control values, rate and stream formats by device, kept over drivers and over hosts.
+
+#include "audio/control_value.h"
+#include "audio/host_state.h"
+
+#include "audio/clock_device.h"
+#include "audio/device.h"
+#include "audio/stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * {UID: {"rate": OSData of a double, "controls": {"vlme/outp/0": value}, "formats": {"outp/0": OSData}}}
+ * Values of controls have the form of audio/control_value.h.
+ */
+#define MAX_CONTROLS 256u
+
+static void
+write_code(char text[5], uint32_t code)
+{
+    for (int i = 0; i < 4; i++) {
+        const char c = (char)(code >> (24 - 8 * i));
+        text[i] = c >= ' ' && c <= '~' ? c : '?';
+    }
+    text[4] = '\0';
+}
+
+/* The same control has the same key in every run: its id may differ. */
+static void
+write_control_key(char *key, size_t size, const struct dx_control_identity *identity)
+{
+    char class_id[5];
+    char scope[5];
+    write_code(class_id, identity->class_id);
+    write_code(scope, identity->scope);
+    (void)snprintf(key, size, "%s/%s/%u", class_id, scope, identity->element); // always fits
+}
+
+static void
+write_stream_key(char *key, size_t size, IOUserAudioStreamDirection direction, uint32_t index)
+{
+    (void)snprintf(key, size, "%s/%u", direction == IOUserAudioStreamDirectionInput ? "inpt" : "outp", index);
+}
+
+static bool
+save_controls(OSDictionary *controls, IOUserAudioDevice *object)
+{
+    IOUserAudioControl *list[MAX_CONTROLS];
+    uint32_t count = dx_clock_device_copy_controls((IOUserAudioClockDevice *)object, list, MAX_CONTROLS);
+    count = count < MAX_CONTROLS ? count : MAX_CONTROLS;
+    bool ok = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct dx_control_identity identity;
+        if (dx_control_get_identity(list[i], &identity) && identity.is_settable) {
+            char key[32];
+            write_control_key(key, sizeof key, &identity);
+            OSObjectPtr const value = dx_control_copy_value(list[i]);
+            ok = value && OSDictionarySetObject(controls, key, value) && ok;
+            OSObjectRelease(value);
+        }
+        OSObjectRelease(list[i]);
+    }
+    return ok;
+}
+
+static bool
+save_formats(OSDictionary *formats, IOUserAudioDevice *object, IOUserAudioStreamDirection direction)
+{
+    IOUserAudioStream *streams[DX_MAX_STREAMS];
+    uint32_t count = dx_device_copy_streams(object, direction, streams, DX_MAX_STREAMS);
+    count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
+    bool ok = true;
+    for (uint32_t i = 0; i < count; i++) {
+        char key[32];
+        write_stream_key(key, sizeof key, direction, i);
+        const IOUserAudioStreamBasicDescription format = IOUserAudioStreamGetCurrentStreamFormat(streams[i]);
+        OSData *const data = OSDataCreate(&format, sizeof format);
+        ok = data && OSDictionarySetObject(formats, key, data) && ok;
+        OSObjectRelease(data);
+        OSObjectRelease(streams[i]);
+    }
+    return ok;
+}
+
+void
+dx_host_save_device(dx_host *host, dx_device *entry)
+{
+    OSDictionary *const state = OSDictionaryCreate(3);
+    OSDictionary *const controls = OSDictionaryCreate(8);
+    OSDictionary *const formats = OSDictionaryCreate(4);
+    const double rate_hz = IOUserAudioDeviceGetSampleRate(entry->object);
+    OSData *const rate = OSDataCreate(&rate_hz, sizeof rate_hz);
+    bool ok = state && controls && formats && rate;
+    ok = ok && save_controls(controls, entry->object) &&
+         save_formats(formats, entry->object, IOUserAudioStreamDirectionInput) &&
+         save_formats(formats, entry->object, IOUserAudioStreamDirectionOutput);
+    ok = ok && OSDictionarySetObject(state, "rate", rate) &&
+         OSDictionarySetObject(state, "controls", controls) && OSDictionarySetObject(state, "formats", formats);
+    if (ok) {
+        dx_mutex_lock(&host->lock);
+        ok = OSDictionarySetObject(host->saved, entry->uid, state);
+        dx_mutex_unlock(&host->lock);
+    }
+    if (!ok)
+        dx_host_log(host, "%s: no memory to keep its settings", entry->uid);
+    OSObjectRelease(rate);
+    OSObjectRelease(formats);
+    OSObjectRelease(controls);
+    OSObjectRelease(state);
+}
+
+static OSDictionary *
+copy_state(dx_host *host, const char *uid)
+{
+    dx_mutex_lock(&host->lock);
+    OSDictionary *const state = OSDynamicCast(OSDictionary, OSDictionaryGetObject(host->saved, uid));
+    OSObjectRetain(state);
+    dx_mutex_unlock(&host->lock);
+    return state;
+}
+
+static void
+restore_controls(dx_host *host, const char *uid, IOUserAudioDevice *object, const OSDictionary *controls)
+{
+    IOUserAudioControl *list[MAX_CONTROLS];
+    uint32_t count = dx_clock_device_copy_controls((IOUserAudioClockDevice *)object, list, MAX_CONTROLS);
+    count = count < MAX_CONTROLS ? count : MAX_CONTROLS;
+    for (uint32_t i = 0; i < count; i++) {
+        struct dx_control_identity identity;
+        if (dx_control_get_identity(list[i], &identity) && identity.is_settable) {
+            char key[32];
+            write_control_key(key, sizeof key, &identity);
+            OSObjectPtr const value = OSDictionaryGetObject(controls, key);
+            const kern_return_t status = value ? dx_control_set_from_host(list[i], value) : kIOReturnSuccess;
+            if (status != kIOReturnSuccess)
+                dx_host_log(host, "%s: control %s keeps its own value: %s", uid, key, dx_return_string(status));
+        }
+        OSObjectRelease(list[i]);
+    }
+}
+
+static bool
+has_format(IOUserAudioStream *stream, const IOUserAudioStreamBasicDescription *format)
+{
+    IOUserAudioStreamBasicDescription formats[256];
+    const size_t count = IOUserAudioStreamGetAvailableStreamFormats(stream, formats, 256);
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(&formats[i], format, sizeof *format) == 0)
+            return true;
+    return false;
+}
+
+static void
+restore_formats(dx_host *host, const char *uid, IOUserAudioDevice *object, const OSDictionary *formats,
+                IOUserAudioStreamDirection direction)
+{
+    IOUserAudioStream *streams[DX_MAX_STREAMS];
+    uint32_t count = dx_device_copy_streams(object, direction, streams, DX_MAX_STREAMS);
+    count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
+    for (uint32_t i = 0; i < count; i++) {
+        char key[32];
+        write_stream_key(key, sizeof key, direction, i);
+        const OSData *const data = OSDynamicCast(OSData, OSDictionaryGetObject(formats, key));
+        IOUserAudioStreamBasicDescription format;
+        /* Formats that the driver no longer has are not what it can be given. */
+        if (data && OSDataGetLength(data) == sizeof format) {
+            memcpy(&format, OSDataGetBytesNoCopy(data), sizeof format);
+            const kern_return_t status = has_format(streams[i], &format)
+                                             ? IOUserAudioStreamHandleChangeCurrentStreamFormat(streams[i], &format)
+                                             : kIOReturnSuccess;
+            if (status != kIOReturnSuccess)
+                dx_host_log(host, "%s: stream %s keeps its own format: %s", uid, key, dx_return_string(status));
+        }
+        OSObjectRelease(streams[i]);
+    }
+}
+
+static void
+restore_rate(dx_host *host, const char *uid, IOUserAudioDevice *object, const OSDictionary *state)
+{
+    const OSData *const data = OSDynamicCast(OSData, OSDictionaryGetObject(state, "rate"));
+    double rate_hz;
+    if (!data || OSDataGetLength(data) != sizeof rate_hz)
+        return;
+    memcpy(&rate_hz, OSDataGetBytesNoCopy(data), sizeof rate_hz);
+    double rates[256];
+    const size_t count = IOUserAudioDeviceGetAvailableSampleRates(object, rates, 256);
+    for (size_t i = 0; i < count; i++) {
+        if (rates[i] != rate_hz || rate_hz == IOUserAudioDeviceGetSampleRate(object))
+            continue;
+        const kern_return_t status = IOUserAudioDeviceHandleChangeSampleRate(object, rate_hz);
+        if (status != kIOReturnSuccess)
+            dx_host_log(host, "%s: keeps its own rate: %s", uid, dx_return_string(status));
+        return;
+    }
+}
+
+void
+dx_host_restore_device(dx_host *host, dx_device *entry)
+{
+    OSDictionary *const state = copy_state(host, entry->uid);
+    if (!state)
+        return;
+    IOUserAudioDevice *const object = dx_device_copy_object(entry);
+    const OSDictionary *const controls = OSDynamicCast(OSDictionary, OSDictionaryGetObject(state, "controls"));
+    const OSDictionary *const formats = OSDynamicCast(OSDictionary, OSDictionaryGetObject(state, "formats"));
+    if (formats && dx_device_wants_stream_formats_restored(object)) {
+        restore_rate(host, entry->uid, object, state);
+        restore_formats(host, entry->uid, object, formats, IOUserAudioStreamDirectionInput);
+        restore_formats(host, entry->uid, object, formats, IOUserAudioStreamDirectionOutput);
+    }
+    if (controls && dx_clock_device_wants_controls_restored((IOUserAudioClockDevice *)object))
+        restore_controls(host, entry->uid, object, controls);
+    OSObjectRelease(object);
+    OSObjectRelease(state);
+}
+
+OSDictionary *
+dx_host_copy_saved_state(dx_host *host)
+{
+    dx_device *devices[64];
+    const size_t count = host ? dx_host_copy_devices(host, devices, 64) : 0;
+    for (size_t i = 0; i < count && i < 64; i++) {
+        dx_mutex_lock(&devices[i]->lock);
+        if (devices[i]->object)
+            dx_host_save_device(host, devices[i]);
+        dx_mutex_unlock(&devices[i]->lock);
+        dx_device_release(devices[i]);
+    }
+    if (!host)
+        return NULL;
+    dx_mutex_lock(&host->lock);
+    OSDictionary *const copy = OSDictionaryCreateWithDictionary(host->saved);
+    dx_mutex_unlock(&host->lock);
+    return copy;
+}
