@@ -11,9 +11,9 @@
 /*
  * Log-linear, as in HdrHistogram: values below 64 ns have a bucket each, every octave above has 32 of equal
  * width.  A bucket is at most 1/32 of its lower edge wide: a quantile is never too low and at most 3.125 %
- * too high.  Values from 2^40 ns (18 min) on share the last bucket; the largest is kept exactly in any case.
+ * too high.  Values from 2^40 ns (18 min) on share one more bucket; the largest is kept exactly in any case.
  */
-#define DX_HISTOGRAM_BUCKETS (32u * 36u)
+#define DX_HISTOGRAM_BUCKETS (32u * 36u + 1u)
 
 /**
  * All-zero is empty.  One writer; any number of readers, which see each field for itself.
