@@ -153,7 +153,7 @@ IODispatchQueueRunAction_b(IODispatchQueue *queue, kern_return_t (^block)(void))
 static inline kern_return_t
 IODispatchQueueDispatchAsync_b(IODispatchQueue *queue, void (^block)(void))
 {
-    void (^const copy)(void) = block ? Block_copy(block) : NULL;
+    void (^const copy)(void) = Block_copy(block);
     const kern_return_t status =
         IODispatchQueueDispatchAsync_f(queue, (void *)copy, copy ? dx_block_call_and_release : NULL);
     if (status != kIOReturnSuccess && copy)
@@ -165,7 +165,7 @@ IODispatchQueueDispatchAsync_b(IODispatchQueue *queue, void (^block)(void))
 static inline kern_return_t
 IODispatchQueueCancel_b(IODispatchQueue *queue, void (^block)(void))
 {
-    void (^const copy)(void) = block ? Block_copy(block) : NULL;
+    void (^const copy)(void) = Block_copy(block);
     const kern_return_t status =
         IODispatchQueueCancel_f(queue, (void *)copy, copy ? dx_block_call_and_release : NULL);
     if (status != kIOReturnSuccess && copy)

@@ -153,7 +153,7 @@ IOTimerDispatchSourceSetHandler_b(IOTimerDispatchSource *timer, void (^block)(ui
 static inline kern_return_t
 IOTimerDispatchSourceSetEnableWithCompletion_b(IOTimerDispatchSource *timer, bool enable, void (^block)(void))
 {
-    void (^const copy)(void) = block ? Block_copy(block) : NULL;
+    void (^const copy)(void) = Block_copy(block);
     const kern_return_t status = IOTimerDispatchSourceSetEnableWithCompletion_f(
         timer, enable, (void *)copy, copy ? dx_block_call_and_release : NULL);
     if (status != kIOReturnSuccess && copy)
@@ -165,7 +165,7 @@ IOTimerDispatchSourceSetEnableWithCompletion_b(IOTimerDispatchSource *timer, boo
 static inline kern_return_t
 IOTimerDispatchSourceCancel_b(IOTimerDispatchSource *timer, void (^block)(void))
 {
-    void (^const copy)(void) = block ? Block_copy(block) : NULL;
+    void (^const copy)(void) = Block_copy(block);
     const kern_return_t status =
         IOTimerDispatchSourceCancel_f(timer, (void *)copy, copy ? dx_block_call_and_release : NULL);
     if (status != kIOReturnSuccess && copy)

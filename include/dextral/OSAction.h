@@ -187,7 +187,7 @@ dx_action_call_and_release_block(void *context)
 static inline kern_return_t
 OSActionCancel_b(OSAction *action, void (^block)(void))
 {
-    void (^const copy)(void) = block ? Block_copy(block) : NULL;
+    void (^const copy)(void) = Block_copy(block);
     if (block && !copy)
         return kIOReturnNoMemory;
     const kern_return_t status =
@@ -201,7 +201,7 @@ OSActionCancel_b(OSAction *action, void (^block)(void))
 static inline kern_return_t
 OSActionSetAbortedHandler_b(OSAction *action, void (^block)(void))
 {
-    void (^const copy)(void) = block ? Block_copy(block) : NULL;
+    void (^const copy)(void) = Block_copy(block);
     if (block && !copy)
         return kIOReturnNoMemory;
     const kern_return_t status =
