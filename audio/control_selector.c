@@ -57,10 +57,10 @@ const OSMetaClass *const gIOUserAudioSelectorControlMetaClass = &selector_class;
 void
 IOUserAudioSelectorControlFree_super(IOUserAudioSelectorControl *control)
 {
-    if (control)
-        free_items(control->items, dx_object_get_u32(&control->item_count));
-    if (control)
-        dx_audio_object_free(control);
+    if (!control)
+        return;
+    free_items(control->items, dx_object_get_u32(&control->item_count));
+    dx_audio_object_free(control);
 }
 
 IOUserAudioSelectorControl *
@@ -77,7 +77,8 @@ IOUserAudioSelectorControlSetOverrides(IOUserAudioSelectorControl *control,
                             sizeof control->overrides, overrides);
 }
 
-/* Makes a selection the one that readers see.  `first` goes before: it is never older than the slots. */
+/* Makes a selection the one that readers see.  `first` goes before it: the release in dx_slots_write() keeps a
+ * reader that was lapped from finding it older than the slots. */
 static void
 publish(IOUserAudioSelectorControl *control, const struct selection *selection)
 {
