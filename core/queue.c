@@ -15,6 +15,7 @@
  * The queue's task keeps no reference to the queue, items in line do.  So the last release comes either
  * from outside, when nothing is in line and the task is idle: it is told to stop, and joined; or from the
  * queue's task itself, after an item: it then detaches itself and leaves without touching the queue again.
+ * Without a reference the task may use the queue because free_queue() joins it.
  */
 struct IODispatchQueue {
     struct OSObject object; // first
@@ -188,15 +189,15 @@ run_granted(IODispatchQueue *queue, const bool *gone)
     queue->granted = NULL;
     dx_queue_unlock(queue);
     run_on(queue, item->function, item->context);
-    dx_queue_lock(queue);
-    pass_turn(queue);
-    dx_queue_unlock(queue);
     if (item->done)
         item->done(item);
-    OSObjectRelease(queue); // the item's; may be the last
+    /* The item's reference goes before the turn does: who runs after it and then releases the queue joins this
+     * task, and finds nothing left over.  It may be the last, with nobody in line. */
+    OSObjectRelease(queue);
     if (*gone)
         return false;
     dx_queue_lock(queue);
+    pass_turn(queue);
     return true;
 }
 

@@ -17,7 +17,7 @@ struct dx_queue_item {
     /* For a task that waits to run it itself: 1 once it is its turn.  NULL: the queue's task runs it. */
     _Atomic uint32_t *turn;
     struct dx_task *task; // that waits; with `turn`
-    /* Called with the item after the function, on the queue's task, in nobody's turn; not with `turn`. */
+    /* Called with the item after the function, on the queue's task, still in its turn; not with `turn`. */
     void (*done)(struct dx_queue_item *item);
 };
 
