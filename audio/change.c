@@ -227,16 +227,14 @@ perform(dx_device *entry, void *argument)
 
     dx_mutex_lock(&entry->lock);
     const bool is_its = (void *)entry->object == (void *)change->device;
-    if (is_its) {
-        dx_entry_stop_io(entry, true);
-        entry->is_changing = true;
-    }
+    entry->is_changing = is_its;
     dx_mutex_unlock(&entry->lock);
     if (!is_its) { // its driver went while it waited for its turn
         change->status = kIOReturnNoDevice;
         free(snapshots);
         return;
     }
+    dx_entry_stop_io(entry, true);
 
     IOUserAudioDevice *const device = (IOUserAudioDevice *)change->device;
     take_snapshot(device, &snapshots[0]);
@@ -247,16 +245,14 @@ perform(dx_device *entry, void *argument)
 
     dx_mutex_lock(&entry->lock);
     entry->is_changing = false;
-    if ((void *)entry->object == (void *)change->device) {
-        (void)dx_entry_read_shapes(entry); // starting IO says what is wrong
-        const kern_return_t status = dx_entry_start_io(entry);
-        if (status != kIOReturnSuccess) {
-            dx_host_log(change->host, "%s: IO does not start again: %s", entry->uid, dx_return_string(status));
-            if (change->status == kIOReturnSuccess)
-                change->status = status;
-        }
-    }
+    (void)dx_entry_read_shapes(entry); // starting IO says what is wrong
     dx_mutex_unlock(&entry->lock);
+    const kern_return_t status = dx_entry_start_io(entry);
+    if (status != kIOReturnSuccess) {
+        dx_host_log(change->host, "%s: IO does not start again: %s", entry->uid, dx_return_string(status));
+        if (change->status == kIOReturnSuccess)
+            change->status = status;
+    }
 }
 
 /* On the host's queue. */

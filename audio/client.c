@@ -52,8 +52,6 @@ struct dx_client {
     _Atomic uint64_t input_frames;
     _Atomic uint64_t overrun_frames;
     _Atomic uint64_t last_device_time;
-    _Atomic uint32_t output_latency; // of the device and the stream
-    _Atomic uint32_t input_latency;
 
     struct dx_task *task; // runs the callback
     _Atomic uint32_t stop; // + 1 to make the task look
@@ -676,36 +674,43 @@ struct start {
     kern_return_t status;
 };
 
+static void
+set_running(dx_client *client, bool running)
+{
+    dx_mutex_lock(&client->device->lock);
+    atomic_store_explicit(&client->running, running, memory_order_release);
+    dx_mutex_unlock(&client->device->lock);
+}
+
 /* On the driver's queue: the client counts as running, and so does the device. */
 static void
 start_client(dx_device *device, void *argument)
 {
     struct start *const start = argument;
-    dx_client *const client = start->client;
-
-    dx_mutex_lock(&device->lock);
-    atomic_store_explicit(&client->running, true, memory_order_release);
+    set_running(start->client, true);
     start->status = dx_entry_start_io(device);
-    dx_entry_replan(device);
     if (start->status != kIOReturnSuccess)
-        atomic_store_explicit(&client->running, false, memory_order_release);
+        set_running(start->client, false);
+    dx_mutex_lock(&device->lock);
+    dx_entry_replan(device);
     dx_mutex_unlock(&device->lock);
 }
 
+/* On the driver's queue. */
 static void
 stop_client(dx_device *device, void *argument)
 {
     dx_client *const client = argument;
     dx_mutex_lock(&device->lock);
-    if (dx_client_is_running(client)) {
-        atomic_store_explicit(&client->running, false, memory_order_release);
-        bool others = false;
-        for (const dx_client *other = device->clients; other; other = other->next)
-            others |= dx_client_is_running(other);
-        if (!others)
-            dx_entry_stop_io(device, true);
-        dx_entry_replan(device);
-    }
+    atomic_store_explicit(&client->running, false, memory_order_release);
+    bool others = false;
+    for (const dx_client *other = device->clients; other; other = other->next)
+        others |= dx_client_is_running(other);
+    dx_mutex_unlock(&device->lock);
+    if (!others)
+        dx_entry_stop_io(device, true);
+    dx_mutex_lock(&device->lock);
+    dx_entry_replan(device);
     dx_mutex_unlock(&device->lock);
 }
 
@@ -818,6 +823,12 @@ advance(_Atomic uint64_t *last, uint64_t time) DX_REALTIME
     return seen > time ? seen : time;
 }
 
+static uint32_t
+load_latency(const struct dx_stream_shape *shape) DX_REALTIME
+{
+    return atomic_load_explicit(&shape->latency_frames, memory_order_relaxed);
+}
+
 kern_return_t
 dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIME
 {
@@ -845,9 +856,9 @@ dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIM
         .overrun_frames = atomic_load_explicit(&client->overrun_frames, memory_order_relaxed),
         .limited_samples = atomic_load_explicit(&client->source.limited_samples, memory_order_relaxed),
         .output_latency_frames = n + page.output_safety + (synchronous ? 0 : client->config.lead_frames) +
-                                 atomic_load_explicit(&client->output_latency, memory_order_relaxed),
+                                 (client->has_output ? load_latency(&client->device->output_shapes[client->config.output_stream]) : 0),
         .input_latency_frames =
-            n + page.input_safety + atomic_load_explicit(&client->input_latency, memory_order_relaxed),
+            n + page.input_safety + (client->has_input ? load_latency(&client->device->input_shapes[client->config.input_stream]) : 0),
     };
     return kIOReturnSuccess;
 }

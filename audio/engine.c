@@ -4,7 +4,6 @@
 #include "audio/engine.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 uint32_t
@@ -76,17 +75,9 @@ run_io(void *argument)
     atomic_store_explicit(&engine->io_task, NULL, memory_order_release);
 }
 
-static void
-free_engine(struct dx_engine *engine)
-{
-    free(engine->mix);
-    free(engine->source);
-    free(engine);
-}
-
-/* A buffer of the largest chunk; 8 bytes a sample also hold what is passed through. */
-static void *
-allocate_chunk(const struct dx_engine_config *config)
+/* Samples of the largest chunk. */
+static size_t
+find_chunk_samples(const struct dx_engine_config *config)
 {
     size_t samples = 1;
     for (uint32_t i = 0; i < config->input_count; i++) {
@@ -97,29 +88,50 @@ allocate_chunk(const struct dx_engine_config *config)
         const size_t n = (size_t)config->outputs[i].chunk_frames * config->outputs[i].channels;
         samples = n > samples ? n : samples;
     }
-    const size_t bytes = (samples * 8u + 63u) & ~(size_t)63u;
-    void *const chunk = aligned_alloc(64, bytes);
-    if (chunk)
-        memset(chunk, 0, bytes); // touched before the IO thread needs it
-    return chunk;
+    return samples;
+}
+
+static size_t
+align(size_t bytes)
+{
+    return (bytes + 63u) & ~(size_t)63u;
+}
+
+static void
+free_engine(struct dx_engine *engine)
+{
+    struct dx_pages pages = engine->pages; // the engine lies in them
+    dx_pages_finish(&pages);
+}
+
+/* The engine and its buffers in one region that is touched and locked.  8 bytes a sample also hold what is
+ * passed through. */
+static struct dx_engine *
+allocate_engine(const struct dx_engine_config *config)
+{
+    const size_t chunk_bytes = align(find_chunk_samples(config) * 8u);
+    const size_t engine_bytes = align(sizeof(struct dx_engine));
+    struct dx_pages pages;
+    if (dx_pages_create("dextral-engine", engine_bytes + 2u * chunk_bytes, &pages) < 0)
+        return NULL;
+    uint8_t *const bytes = pages.address;
+    struct dx_engine *const engine = pages.address;
+    engine->pages = pages;
+    engine->config = *config;
+    engine->mix = (float *)(void *)(bytes + engine_bytes);
+    engine->source = (float *)(void *)(bytes + engine_bytes + chunk_bytes);
+    return engine;
 }
 
 int
 dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_plan *plan,
                 struct dx_engine **ret_engine)
 {
-    struct dx_engine *const engine = calloc(1, sizeof *engine);
+    struct dx_engine *const engine = allocate_engine(config);
     if (!engine)
         return -ENOMEM;
-    engine->config = *config;
     engine->stamps = dx_device_io_stamps(config->io);
     engine->client_times = dx_device_io_clients(config->io);
-    engine->mix = allocate_chunk(config);
-    engine->source = allocate_chunk(config);
-    if (!engine->mix || !engine->source) {
-        free_engine(engine);
-        return -ENOMEM;
-    }
 
     dx_timeline_init(&engine->timeline, &config->timeline);
     /* Client times are zero before the first cycle. */
@@ -227,7 +239,7 @@ dx_engine_wait_started(dx_clock *clock, struct dx_engine_signal *signal)
 unsigned
 dx_engine_degraded(const struct dx_engine *engine)
 {
-    return dx_task_degraded(engine->task);
+    return dx_task_degraded(engine->task) | (engine->pages.locked ? 0u : DX_TASK_NOT_LOCKED);
 }
 
 bool

@@ -171,6 +171,7 @@ bool dx_engine_is_io_task(const struct dx_engine *engine);
 
 struct dx_engine {
     /* Fixed between start and stop. */
+    struct dx_pages pages; // in which all of this lies
     struct dx_engine_config config;
     struct dx_slots stamps;
     struct dx_slots client_times;

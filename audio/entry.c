@@ -127,6 +127,16 @@ dx_entry_run(dx_device *entry, void (*function)(dx_device *entry, void *argument
 
 /* ---- shapes: what clients of a stream depend on ---- */
 
+/* Of the device in the stream's direction, and of the stream. */
+static uint32_t
+find_latency(IOUserAudioDevice *object, IOUserAudioStream *stream)
+{
+    return IOUserAudioStreamGetLatency(stream) +
+           (IOUserAudioStreamGetStreamDirection(stream) == IOUserAudioStreamDirectionInput
+                ? IOUserAudioDeviceGetInputLatency(object)
+                : IOUserAudioDeviceGetOutputLatency(object));
+}
+
 static kern_return_t
 read_shape(dx_device *entry, IOUserAudioStream *stream, uint32_t index, struct dx_stream_shape *shape)
 {
@@ -137,6 +147,7 @@ read_shape(dx_device *entry, IOUserAudioStream *stream, uint32_t index, struct d
         dx_host_log(entry->host, "%s: stream %u: unusable format: %s", entry->uid, index, reason);
         return kIOReturnUnsupported;
     }
+    atomic_store_explicit(&shape->latency_frames, find_latency(entry->object, stream), memory_order_relaxed);
     const bool is_mixable = !(format.mFormatFlags & FormatFlagIsNonMixable);
     const uint32_t channels = format.mChannelsPerFrame;
     const uint32_t bytes = is_mixable ? channels * (uint32_t)sizeof(float) : format.mBytesPerFrame;
@@ -513,12 +524,9 @@ static void
 stop_after_timeout(dx_device *entry, void *argument)
 {
     (void)argument;
-    dx_mutex_lock(&entry->lock);
     /* Somebody may have stopped it, and started it again, in between. */
-    if (entry->engine &&
-        atomic_load_explicit(&entry->signal.phase, memory_order_acquire) == DX_ENGINE_TIMED_OUT)
+    if (atomic_load_explicit(&entry->signal.phase, memory_order_acquire) == DX_ENGINE_TIMED_OUT)
         dx_entry_stop_io(entry, true);
-    dx_mutex_unlock(&entry->lock);
 }
 
 void
@@ -605,11 +613,10 @@ prepare_io(dx_device *entry, struct dx_engine_config *config)
         status = activate_dsp(entry);
     if (status != kIOReturnSuccess)
         return status;
-    entry->plan = calloc(1, sizeof *entry->plan);
-    entry->spare = calloc(1, sizeof *entry->spare);
-    if (!entry->plan || !entry->spare)
+    if (dx_pages_create("dextral-plans", 2u * sizeof *entry->plan, &entry->plan_pages) < 0)
         return kIOReturnNoMemory;
-    build_plan(entry, entry->plan);
+    entry->plan = entry->plan_pages.address;
+    entry->spare = entry->plan + 1;
     return kIOReturnSuccess;
 }
 
@@ -617,60 +624,82 @@ static void
 undo_prepare(dx_device *entry)
 {
     deactivate_dsp(entry);
-    free(entry->plan);
-    free(entry->spare);
+    dx_pages_finish(&entry->plan_pages);
     entry->plan = NULL;
     entry->spare = NULL;
     release_maps(entry);
 }
 
-kern_return_t
-dx_entry_start_io(dx_device *entry)
+/* The plan is built last: clients and chains may have changed while the driver started. */
+static kern_return_t
+start_engine(dx_device *entry, const struct dx_engine_config *config)
 {
-    if (entry->engine || !entry->object || entry->is_changing || !has_running_client(entry))
-        return kIOReturnSuccess;
-
-    struct dx_engine_config *const config = calloc(1, sizeof *config);
-    if (!config)
-        return kIOReturnNoMemory;
-    kern_return_t status = prepare_io(entry, config);
-    if (status == kIOReturnSuccess) {
-        status = IOUserAudioDriverStartDevice(entry->driver, config->device_id, IOUserAudioStartStopFlagsNone);
-        if (status == kIOReturnSuccess) {
-            const int r = dx_engine_start(config, entry->plan, &entry->engine);
-            if (r < 0) {
-                status = r == -ENOMEM ? kIOReturnNoMemory : kIOReturnNoResources;
-                (void)IOUserAudioDriverStopDevice(entry->driver, config->device_id,
-                                                  IOUserAudioStartStopFlagsNone); // the start's error counts
-            }
-        }
-    }
-    free(config);
-    if (status != kIOReturnSuccess) {
-        undo_prepare(entry);
-        return status;
-    }
+    build_plan(entry, entry->plan);
+    const int r = dx_engine_start(config, entry->plan, &entry->engine);
+    if (r < 0)
+        return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnNoResources;
     entry->is_prewarmed = false;
     const unsigned degraded = dx_engine_degraded(entry->engine);
     if (degraded & ~entry->degraded)
         dx_host_log(entry->host, "%s: the IO thread is not real-time: %s", entry->uid,
                     dx_task_degraded_advice(degraded));
     entry->degraded = degraded;
-    dx_host_tell(entry->host, DX_EVENT_IO_STARTED, entry, 0, NULL, 0, kIOReturnSuccess);
     return kIOReturnSuccess;
+}
+
+kern_return_t
+dx_entry_start_io(dx_device *entry)
+{
+    struct dx_engine_config *const config = calloc(1, sizeof *config);
+    if (!config)
+        return kIOReturnNoMemory;
+
+    dx_mutex_lock(&entry->lock);
+    const bool is_wanted =
+        !entry->engine && entry->object && !entry->is_changing && has_running_client(entry);
+    kern_return_t status = is_wanted ? prepare_io(entry, config) : kIOReturnSuccess;
+    if (status != kIOReturnSuccess)
+        undo_prepare(entry);
+    IOUserAudioDriver *const driver = entry->driver; // stays as long as its queue is ours
+    dx_mutex_unlock(&entry->lock);
+
+    if (is_wanted && status == kIOReturnSuccess) {
+        status = IOUserAudioDriverStartDevice(driver, config->device_id, IOUserAudioStartStopFlagsNone);
+        const bool was_started = status == kIOReturnSuccess;
+        dx_mutex_lock(&entry->lock);
+        if (was_started)
+            status = start_engine(entry, config);
+        if (status != kIOReturnSuccess)
+            undo_prepare(entry);
+        dx_mutex_unlock(&entry->lock);
+        if (was_started && status != kIOReturnSuccess)
+            (void)IOUserAudioDriverStopDevice(driver, config->device_id,
+                                              IOUserAudioStartStopFlagsNone); // the start's error counts
+        if (status == kIOReturnSuccess)
+            dx_host_tell(entry->host, DX_EVENT_IO_STARTED, entry, 0, NULL, 0, kIOReturnSuccess);
+    }
+    free(config);
+    return status;
 }
 
 void
 dx_entry_stop_io(dx_device *entry, bool tell)
 {
-    if (!entry->engine)
-        return;
-    dx_engine_stop(entry->engine);
+    dx_mutex_lock(&entry->lock);
+    struct dx_engine *const engine = entry->engine;
+    IOUserAudioDriver *const driver = entry->driver;
+    const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(entry->object);
     entry->engine = NULL;
+    dx_engine_stop(engine);
+    dx_mutex_unlock(&entry->lock);
+    if (!engine)
+        return;
+
     if (tell)
-        (void)IOUserAudioDriverStopDevice(entry->driver, IOUserAudioObjectGetObjectID(entry->object),
-                                          IOUserAudioStartStopFlagsNone); // stopped it is, whatever it says
+        (void)IOUserAudioDriverStopDevice(driver, id, IOUserAudioStartStopFlagsNone); // stopped it is
+    dx_mutex_lock(&entry->lock);
     undo_prepare(entry);
+    dx_mutex_unlock(&entry->lock);
     dx_host_tell(entry->host, DX_EVENT_IO_STOPPED, entry, 0, NULL, 0, kIOReturnSuccess);
 }
 
@@ -687,34 +716,38 @@ dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *
 
     dx_mutex_lock(&entry->lock);
     (void)dx_entry_read_shapes(entry); // said once; starting IO says it again
+    dx_mutex_unlock(&entry->lock);
     const kern_return_t status = dx_entry_start_io(entry);
     if (status != kIOReturnSuccess)
         dx_host_log(entry->host, "%s: IO does not start again: %s", entry->uid, dx_return_string(status));
-    dx_mutex_unlock(&entry->lock);
 }
 
 void
 dx_entry_detach(dx_device *entry, bool tell)
 {
+    dx_entry_stop_io(entry, tell);
+
     dx_mutex_lock(&entry->lock);
     IOUserAudioDriver *const driver = entry->driver;
     IOUserAudioDevice *const object = entry->object;
+    const bool was_prewarmed = entry->is_prewarmed;
     if (object) {
-        dx_entry_stop_io(entry, tell);
-        if (entry->is_prewarmed && tell)
-            (void)IOUserAudioDriverStopDevice(driver, IOUserAudioObjectGetObjectID(object),
-                                              IOUserAudioStartStopFlagsPrewarm); // it goes in any case
-        entry->is_prewarmed = false;
         deactivate_dsp(entry);
         dx_host_save_device(entry->host, entry);
     }
+    entry->is_prewarmed = false;
     entry->driver = NULL;
     entry->object = NULL;
     dx_mutex_unlock(&entry->lock);
+    if (!object)
+        return;
+
+    if (was_prewarmed && tell)
+        (void)IOUserAudioDriverStopDevice(driver, IOUserAudioObjectGetObjectID(object),
+                                          IOUserAudioStartStopFlagsPrewarm); // it goes in any case
     OSObjectRelease(object);
     OSObjectRelease(driver);
-    if (object)
-        dx_device_release(entry);
+    dx_device_release(entry);
 }
 
 /* ---- what applications ask ---- */
@@ -729,19 +762,25 @@ prewarm(dx_device *entry, void *argument)
 {
     struct prewarm *const request = argument;
     dx_mutex_lock(&entry->lock);
-    if (!entry->object) {
+    IOUserAudioDriver *const driver = entry->driver;
+    const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(entry->object);
+    /* It runs, which is more; or is so already. */
+    const bool is_so = entry->engine || entry->is_prewarmed == request->prewarmed;
+    dx_mutex_unlock(&entry->lock);
+    if (!driver) {
         request->status = kIOReturnNoDevice;
-    } else if (entry->engine || entry->is_prewarmed == request->prewarmed) {
-        request->status = kIOReturnSuccess; // runs, which is more; or is so already
-    } else {
-        const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(entry->object);
-        request->status =
-            request->prewarmed
-                ? IOUserAudioDriverStartDevice(entry->driver, id, IOUserAudioStartStopFlagsPrewarm)
-                : IOUserAudioDriverStopDevice(entry->driver, id, IOUserAudioStartStopFlagsPrewarm);
-        if (request->status == kIOReturnSuccess)
-            entry->is_prewarmed = request->prewarmed;
+        return;
     }
+    if (is_so)
+        return;
+
+    request->status = request->prewarmed
+                          ? IOUserAudioDriverStartDevice(driver, id, IOUserAudioStartStopFlagsPrewarm)
+                          : IOUserAudioDriverStopDevice(driver, id, IOUserAudioStartStopFlagsPrewarm);
+    if (request->status != kIOReturnSuccess)
+        return;
+    dx_mutex_lock(&entry->lock);
+    entry->is_prewarmed = request->prewarmed;
     dx_mutex_unlock(&entry->lock);
 }
 
@@ -750,7 +789,7 @@ dx_device_set_prewarmed(dx_device *device, bool prewarmed)
 {
     if (!device)
         return kIOReturnBadArgument;
-    struct prewarm request = {.prewarmed = prewarmed};
+    struct prewarm request = {.prewarmed = prewarmed, .status = kIOReturnSuccess};
     dx_entry_run(device, prewarm, &request);
     return request.status;
 }
@@ -772,7 +811,7 @@ dx_device_set_io_frames(dx_device *device, uint32_t io_frames)
     return status;
 }
 
-static void
+static uint32_t
 describe_streams(dx_device *device, bool is_input, dx_stream_info *infos)
 {
     IOUserAudioStream *streams[DX_MAX_STREAMS];
@@ -786,9 +825,7 @@ describe_streams(dx_device *device, bool is_input, dx_stream_info *infos)
         info->is_active = IOUserAudioStreamGetStreamIsActive(streams[i]);
         info->physical = IOUserAudioStreamGetCurrentStreamFormat(streams[i]);
         info->is_mixable = !(info->physical.mFormatFlags & FormatFlagIsNonMixable);
-        info->latency_frames = IOUserAudioStreamGetLatency(streams[i]) +
-                               (is_input ? IOUserAudioDeviceGetInputLatency(device->object)
-                                         : IOUserAudioDeviceGetOutputLatency(device->object));
+        info->latency_frames = find_latency(device->object, streams[i]);
         info->client = info->physical;
         if (info->is_mixable) {
             const uint32_t channels = info->physical.mChannelsPerFrame;
@@ -800,6 +837,7 @@ describe_streams(dx_device *device, bool is_input, dx_stream_info *infos)
         }
         OSObjectRelease(streams[i]);
     }
+    return count;
 }
 
 kern_return_t
@@ -817,22 +855,21 @@ dx_device_get_info(dx_device *device, dx_device_info *ret_info)
         memset(&page, 0, sizeof page);
     ret_info->has_driver = device->object;
     ret_info->is_running = device->engine;
-    if (device->object)
-        (void)dx_entry_read_shapes(device); // the formats are told below as they are
     ret_info->sample_rate_hz = device->sample_rate_hz;
-    ret_info->actual_rate_hz = page.state == DX_TIMELINE_RUNNING ? 1e9 / page.ns_per_frame : device->sample_rate_hz;
     ret_info->ring_frames = device->ring_frames;
-    ret_info->input_streams = device->input_count;
-    ret_info->output_streams = device->output_count;
     if (device->object) {
+        ret_info->sample_rate_hz = IOUserAudioDeviceGetSampleRate(device->object);
+        ret_info->ring_frames = IOUserAudioDeviceGetZeroTimestampPeriod(device->object);
         ret_info->io_frames = device->engine ? page.io_frames
                                              : choose_io_frames(device, find_most_io_frames(device));
         ret_info->input_safety_frames = IOUserAudioDeviceGetInputSafetyOffset(device->object);
         ret_info->output_safety_frames = IOUserAudioDeviceGetOutputSafetyOffset(device->object);
         ret_info->late_tolerance_frames = dx_device_object_get_late_tolerance(device->object);
-        describe_streams(device, true, ret_info->inputs);
-        describe_streams(device, false, ret_info->outputs);
+        ret_info->input_streams = describe_streams(device, true, ret_info->inputs);
+        ret_info->output_streams = describe_streams(device, false, ret_info->outputs);
     }
+    ret_info->actual_rate_hz =
+        page.state == DX_TIMELINE_RUNNING ? 1e9 / page.ns_per_frame : ret_info->sample_rate_hz;
     dx_mutex_unlock(&device->lock);
     return kIOReturnSuccess;
 }

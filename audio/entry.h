@@ -15,8 +15,9 @@
 
 /*
  * Order of locks: the driver's work queue, then entry->lock, then the host's.  Everything that starts or stops
- * IO runs on the driver's queue, because StartDevice and StopDevice do; what only touches clients takes the
- * lock alone.  Nothing waits for the driver with the lock held from outside its queue.
+ * IO, and everything that reads the driver's formats into the entry, runs on the driver's queue, because
+ * StartDevice and StopDevice do; what only touches clients takes the lock alone.  No code of the driver is
+ * called with the lock held: it may call back.
  */
 
 /* The input ring of one stream: shared by its readers, replaced when the stream's client format changes. */
@@ -32,6 +33,7 @@ struct dx_stream_shape {
     uint32_t client_bytes_per_frame; // float32 for mixable streams, physical for the others
     bool is_mixable;
     enum dx_sample_format format;    // counts for non-mixable streams
+    _Atomic uint32_t latency_frames; // of the device and the stream
     _Atomic uint32_t generation;     // + 1 when one of the above changed: clients from before are cut off
 };
 
@@ -65,6 +67,7 @@ struct dx_device {
     struct dx_engine *engine;  // NULL: IO does not run
     struct dx_engine_plan *plan;  // in force, while IO runs; ...
     struct dx_engine_plan *spare; // ... and the memory for the next one, so that changing it cannot fail
+    struct dx_pages plan_pages;   // where both are
     IOMemoryMap *maps[2 * DX_MAX_STREAMS]; // of the rings, while IO runs
     uint32_t map_count;
     uint32_t input_count;  // streams
@@ -97,7 +100,7 @@ void dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDev
  *
  * @param tell  whether StopDevice is called; not when the driver is dead.
  *
- * On the driver's queue when `tell`.
+ * On the driver's queue.
  */
 void dx_entry_detach(dx_device *entry, bool tell);
 
@@ -107,17 +110,24 @@ void dx_entry_run(dx_device *entry, void (*function)(dx_device *entry, void *arg
 /**
  * Starts IO if clients run, a driver is there, and it does not run yet.
  *
- * On the driver's queue, with the lock held.
+ * On the driver's queue, without the lock.
  */
 kern_return_t dx_entry_start_io(dx_device *entry);
 
-/** Stops IO if it runs.  On the driver's queue when `tell`, with the lock held. */
+/** Tells of skipped cycles, and stops IO that got no zero timestamp in time.  The host's watcher. */
+void dx_entry_look_after(dx_device *entry);
+
+/** Stops IO if it runs; `tell`: StopDevice is called.  On the driver's queue, without the lock. */
 void dx_entry_stop_io(dx_device *entry, bool tell);
 
 /** Builds a plan from clients and chains, and puts it in force.  With the lock held. */
 void dx_entry_replan(dx_device *entry);
 
-/** Reads the shapes of all streams from the driver; those that changed cut their clients off.  Lock held. */
+/**
+ * Reads the shapes of all streams from the driver; those that changed cut their clients off.
+ *
+ * On the driver's queue, while IO does not run, with the lock held.
+ */
 kern_return_t dx_entry_read_shapes(dx_device *entry);
 
 /** The input ring of a stream, made when it is not there yet; +1.  Lock held. */
