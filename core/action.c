@@ -299,6 +299,7 @@ dx_action_invoke(OSAction *action, const void *arguments)
 /* A call on its way. */
 struct post {
     OSAction *action; // retained, let in
+    size_t argument_bytes;
     _Alignas(max_align_t) uint8_t arguments[];
 };
 
@@ -306,7 +307,7 @@ static void
 run_post(void *context)
 {
     struct post *const post = context;
-    (void)call(post->action, post->arguments);
+    (void)call(post->action, post->argument_bytes ? post->arguments : NULL);
     leave(post->action);
     OSObjectRelease(post->action);
     free(post);
@@ -319,7 +320,7 @@ dx_action_post(OSAction *action, const void *arguments, size_t argument_bytes)
         return kIOReturnBadArgument;
     IODispatchQueue *const queue = OSObjectIsKindOf(action, &action_class) ? copy_queue(action) : NULL;
     if (!queue)
-        return dx_action_invoke(action, arguments);
+        return dx_action_invoke(action, argument_bytes ? arguments : NULL);
 
     kern_return_t r = enter_checked(action);
     if (r != kIOReturnSuccess)
@@ -329,6 +330,7 @@ dx_action_post(OSAction *action, const void *arguments, size_t argument_bytes)
         argument_bytes <= (size_t)PTRDIFF_MAX - sizeof *post ? malloc(sizeof *post + argument_bytes) : NULL;
     if (post) {
         post->action = OSObjectRetain(action);
+        post->argument_bytes = argument_bytes;
         if (argument_bytes)
             memcpy(post->arguments, arguments, argument_bytes);
         r = IODispatchQueueDispatchAsync_f(queue, post, run_post);

@@ -146,7 +146,7 @@ DX_API kern_return_t dx_action_invoke(OSAction *action, const void *arguments);
  * Calls the action's function later, after what its queue has before it; inline when nothing is bound.
  *
  * @param arguments       copied.
- * @param argument_bytes  of the arguments; may be 0.
+ * @param argument_bytes  of the arguments; 0: the function is handed NULL.
  * @return as dx_action_invoke(), for what is known now; kIOReturnNoMemory.
  *
  * Thread: any but an IO thread.  Real-time: no.
