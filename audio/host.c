@@ -109,7 +109,7 @@ copy_entries(dx_host *host, dx_device **entries)
 static void
 watch(void *argument)
 {
-    static const struct dx_wait_reason reason = {.what = "something to tell"};
+    static const struct dx_wait_reason reason = {.what = "something to tell", .idle = true};
 
     dx_host *const host = argument;
     dx_device **const entries = host->watched;
