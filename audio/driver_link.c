@@ -189,13 +189,13 @@ dx_driver_link_unregister(struct dx_driver_link *link, IOUserAudioObject *object
     dx_mutex_unlock(&link->lock);
 }
 
-void
+kern_return_t
 dx_driver_link_run(struct dx_driver_link *link, void (*function)(void *context), void *context)
 {
     /* acquire: pairs with the release in the driver's Start; the queue is whole. */
     IODispatchQueue *const queue = atomic_load_explicit(&link->queue, memory_order_acquire);
     if (queue)
-        IODispatchQueueDispatchSync_f(queue, context, function);
-    else
-        function(context);
+        return IODispatchQueueDispatchSync_f(queue, context, function);
+    function(context);
+    return kIOReturnSuccess;
 }

@@ -76,7 +76,12 @@ IOUserAudioDriver *dx_driver_link_copy_driver(struct dx_driver_link *link);
 bool dx_driver_link_register(struct dx_driver_link *link, IOUserAudioObject *object);
 void dx_driver_link_unregister(struct dx_driver_link *link, IOUserAudioObject *object);
 
-/** Runs a function on the work queue: inline when on it already, or when there is none yet. */
-void dx_driver_link_run(struct dx_driver_link *link, void (*function)(void *context), void *context);
+/**
+ * Runs a function on the work queue: inline when on it already, or when there is none yet.
+ *
+ * @return kIOReturnSuccess; kIOReturnAborted (the queue was cancelled: it did not run).
+ */
+kern_return_t dx_driver_link_run(struct dx_driver_link *link, void (*function)(void *context),
+                                 void *context);
 
 #endif /* DX_AUDIO_DRIVER_LINK_H */

@@ -86,9 +86,9 @@ run_job(void *context)
 kern_return_t
 dx_object_run(IOUserAudioObject *object, dx_object_work work, void *argument)
 {
-    struct job job = {.object = object, .work = work, .argument = argument, .status = kIOReturnAborted};
-    dx_driver_link_run(object->link, run_job, &job);
-    return job.status;
+    struct job job = {.object = object, .work = work, .argument = argument, .status = kIOReturnSuccess};
+    const kern_return_t status = dx_driver_link_run(object->link, run_job, &job);
+    return status == kIOReturnSuccess ? job.status : status;
 }
 
 void
@@ -168,7 +168,7 @@ void
 dx_object_read_slots(const struct dx_slots *slots, void *value)
 {
     /* A setter is far slower than a copy: being lapped DX_SLOT_TRIES times is rare already. */
-    for (unsigned i = 0; i < 1000 && !dx_slots_read(slots, value); i++)
+    for (unsigned i = 0; i < 16 && !dx_slots_read(slots, value); i++)
         ;
 }
 
@@ -304,6 +304,24 @@ dx_is_identifier(OSString *string)
         i += n;
     }
     return true;
+}
+
+bool
+dx_is_transport_type(IOUserAudioTransportType type)
+{
+    static const IOUserAudioTransportType types[] = {
+        IOUserAudioTransportTypeUnknown,     IOUserAudioTransportTypeBuiltIn,
+        IOUserAudioTransportTypePCI,         IOUserAudioTransportTypeUSB,
+        IOUserAudioTransportTypeFireWire,    IOUserAudioTransportTypeBluetooth,
+        IOUserAudioTransportTypeBluetoothLE, IOUserAudioTransportTypeHDMI,
+        IOUserAudioTransportTypeDisplayPort, IOUserAudioTransportTypeAirPlay,
+        IOUserAudioTransportTypeAVB,         IOUserAudioTransportTypeThunderbolt,
+    };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (types[i] == type)
+            return true;
+    }
+    return false;
 }
 
 /* The public face. */

@@ -136,6 +136,9 @@ kern_return_t dx_custom_property_remove(struct dx_driver_link *link, struct dx_m
 uint32_t dx_object_copy_custom_properties(IOUserAudioObject *object, IOUserAudioCustomProperty **ret_properties,
                                           uint32_t capacity);
 
+/** Whether a number is one of IOUserAudioTransportType... */
+bool dx_is_transport_type(IOUserAudioTransportType type);
+
 /** Whether a string is one of 1 to 255 bytes of UTF-8, as identifiers are. */
 bool dx_is_identifier(OSString *string);
 

@@ -18,6 +18,25 @@ dx_overrides_may_set(OSObjectPtr object, const OSMetaClass *meta)
 }
 
 /**
+ * Copies the caller's table, as far as both go, into the object's.
+ *
+ * @param table  the object's; it and the caller's begin with the caller's uint32_t size.
+ * @return kIOReturnSuccess; kIOReturnBadArgument.
+ */
+static inline kern_return_t
+dx_overrides_copy(void *table, size_t table_bytes, const void *overrides)
+{
+    uint32_t size_bytes = 0;
+    if (overrides)
+        memcpy(&size_bytes, overrides, sizeof size_bytes);
+    if (size_bytes < sizeof size_bytes)
+        return kIOReturnBadArgument;
+    memset(table, 0, table_bytes);
+    memcpy(table, overrides, size_bytes < table_bytes ? size_bytes : table_bytes);
+    return kIOReturnSuccess;
+}
+
+/**
  * The whole of a SetOverrides: copies the caller's table, as far as both go, into the object's.
  *
  * @param table      the object's; it and the caller's begin with the caller's uint32_t size.
@@ -27,16 +46,11 @@ static inline kern_return_t
 dx_overrides_set(OSObjectPtr object, const OSMetaClass *meta, void *table, size_t table_bytes,
                  const void *overrides)
 {
-    uint32_t size_bytes = 0;
-    if (overrides)
-        memcpy(&size_bytes, overrides, sizeof size_bytes);
-    if (!OSObjectIsKindOf(object, meta) || size_bytes < sizeof size_bytes)
+    if (!OSObjectIsKindOf(object, meta) || !overrides)
         return kIOReturnBadArgument;
     if (!dx_overrides_may_set(object, meta))
         return kIOReturnBusy;
-    memset(table, 0, table_bytes);
-    memcpy(table, overrides, size_bytes < table_bytes ? size_bytes : table_bytes);
-    return kIOReturnSuccess;
+    return dx_overrides_copy(table, table_bytes, overrides);
 }
 
 #endif /* DX_AUDIO_OVERRIDES_H */

@@ -23,7 +23,7 @@ DX_API extern const OSMetaClass *const gIOUserAudioStreamMetaClass;
 typedef struct IOUserAudioStreamOverrides {
     uint32_t size; ///< sizeof(IOUserAudioStreamOverrides)
     bool (*init)(IOUserAudioStream *stream, IOUserAudioDriver *driver, IOUserAudioStreamDirection direction,
-                 IOMemoryDescriptor *io_memory_descriptor);
+                 OSObjectPtr io_memory_descriptor);
     void (*free)(IOUserAudioStream *stream); ///< must end in IOUserAudioStreamFree_super()
     kern_return_t (*StartIO)(IOUserAudioStream *stream, IOUserAudioStartStopFlags flags);
     kern_return_t (*StopIO)(IOUserAudioStream *stream, IOUserAudioStartStopFlags flags);
@@ -37,14 +37,15 @@ typedef struct IOUserAudioStreamOverrides {
  *
  * @param driver                whose object it is to be; not retained.
  * @param direction             IOUserAudioStreamDirectionOutput or ...Input.
- * @param io_memory_descriptor  the ring, retained; its length must hold the device's zero-timestamp period in
- *                              frames of the largest format.  May be NULL, to be set later.
+ * @param io_memory_descriptor  the ring: any memory descriptor, retained; its length must hold the device's
+ *                              zero-timestamp period in frames of the largest format.  May be NULL, to be
+ *                              set later.
  * @return +1; NULL for an argument out of its range, or without memory.
  *
  * Thread: control.  Real-time: no.  Source: IOUserAudioStream::Create.
  */
 DX_API IOUserAudioStream *IOUserAudioStreamCreate(IOUserAudioDriver *driver, IOUserAudioStreamDirection direction,
-                                                  IOMemoryDescriptor *io_memory_descriptor);
+                                                  OSObjectPtr io_memory_descriptor);
 
 /** A stream that is not initialised, +1, or NULL without memory.  Source: OSTypeAlloc. */
 DX_API IOUserAudioStream *IOUserAudioStreamAlloc(void);
@@ -68,13 +69,12 @@ DX_API kern_return_t IOUserAudioStreamSetOverrides(IOUserAudioStream *stream,
  * Thread: control.  Real-time: no.  Source: IOUserAudioStream::init.
  */
 DX_API bool IOUserAudioStreamInit(IOUserAudioStream *stream, IOUserAudioDriver *driver,
-                                  IOUserAudioStreamDirection direction,
-                                  IOMemoryDescriptor *io_memory_descriptor);
+                                  IOUserAudioStreamDirection direction, OSObjectPtr io_memory_descriptor);
 
 /** The base of IOUserAudioStreamInit(): for its override. */
 DX_API bool IOUserAudioStreamInit_super(IOUserAudioStream *stream, IOUserAudioDriver *driver,
                                         IOUserAudioStreamDirection direction,
-                                        IOMemoryDescriptor *io_memory_descriptor);
+                                        OSObjectPtr io_memory_descriptor);
 
 /** The base of free: the last thing an override of free does; the object is gone then. */
 DX_API void IOUserAudioStreamFree_super(IOUserAudioStream *stream);
@@ -232,14 +232,14 @@ DX_API uint32_t IOUserAudioStreamGetStartingChannel(IOUserAudioStream *stream) D
 /**
  * Sets the ring.  Structure: see IOUserAudioClockDevice.h.
  *
- * @param io_memory_descriptor  retained; NULL: none.
+ * @param io_memory_descriptor  any memory descriptor; retained; NULL: none.
  * @return kIOReturnSuccess; kIOReturnBadArgument; kIOReturnNotPermitted (IO runs); kIOReturnNoSpace (too small
  *         for the device's period of frames of the largest format).
  *
  * Thread: control.  Real-time: no.  Source: IOUserAudioStream::SetIOMemoryDescriptor.
  */
 DX_API kern_return_t IOUserAudioStreamSetIOMemoryDescriptor(IOUserAudioStream *stream,
-                                                            IOMemoryDescriptor *io_memory_descriptor);
+                                                            OSObjectPtr io_memory_descriptor);
 
 /** The ring, +1; NULL: none.  Thread: control.  Real-time: no.  Source: IOUserAudioStream::GetIOMemoryDescriptor. */
 DX_API IOMemoryDescriptor *IOUserAudioStreamGetIOMemoryDescriptor(IOUserAudioStream *stream);
