@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Everything: the emulated interface, hosts and clients, bundles and plug-ins.
+
+#ifndef DEXTRAL_DEXTRAL_H
+#define DEXTRAL_DEXTRAL_H
+
+#include <dextral/AudioDriverKit.h>
+#include <dextral/bundle.h>
+#include <dextral/clock.h>
+#include <dextral/host.h>
+#include <dextral/plugin.h>
+
+#endif /* DEXTRAL_DEXTRAL_H */
