@@ -45,6 +45,7 @@ struct dx_queue_frame {
 static void free_queue(OSObjectPtr object);
 
 static const OSMetaClass queue_class = {
+    .super = &dx_object_class,
     .name = "IODispatchQueue",
     .instance_bytes = sizeof(struct IODispatchQueue),
     .free = free_queue,

@@ -41,6 +41,7 @@ struct IOTimerDispatchSource {
 static void free_timer(OSObjectPtr object);
 
 static const OSMetaClass timer_class = {
+    .super = &dx_object_class,
     .name = "IOTimerDispatchSource",
     .instance_bytes = sizeof(struct IOTimerDispatchSource),
     .free = free_timer,
