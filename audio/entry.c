@@ -477,6 +477,10 @@ describe_stream(dx_device *entry, IOUserAudioStream *stream, bool is_input, uint
         return kIOReturnNoSpace;
     }
 
+    if (!dx_pages_touch((void *)(uintptr_t)(IOMemoryMapGetAddress(map) + IOMemoryMapGetOffset(map)), needed,
+                        true))
+        entry->degraded_rings = DX_TASK_NOT_LOCKED;
+
     const struct dx_kernels *const kernels = dx_kernels_best();
     *ret_stream = (struct dx_engine_stream){
         .ring = (uint8_t *)(uintptr_t)(IOMemoryMapGetAddress(map) + IOMemoryMapGetOffset(map)),
@@ -577,6 +581,7 @@ build_config(dx_device *entry, struct dx_engine_config *config)
         .priority = entry->host->config.io_priority,
         .cpu = entry->host->config.io_cpu,
     };
+    entry->degraded_rings = 0;
     const kern_return_t status = describe_direction(entry, true, config);
     return status == kIOReturnSuccess ? describe_direction(entry, false, config) : status;
 }
@@ -639,7 +644,7 @@ start_engine(dx_device *entry, const struct dx_engine_config *config)
     if (r < 0)
         return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnNoResources;
     entry->is_prewarmed = false;
-    const unsigned degraded = dx_engine_degraded(entry->engine);
+    const unsigned degraded = dx_engine_degraded(entry->engine) | entry->degraded_rings;
     if (degraded & ~entry->degraded)
         dx_host_log(entry->host, "%s: the IO thread is not real-time: %s", entry->uid,
                     dx_task_degraded_advice(degraded));

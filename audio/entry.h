@@ -78,7 +78,8 @@ struct dx_device {
     uint32_t wanted_io_frames; // 0: by the clients
     double sample_rate_hz;     // last known
     uint32_t ring_frames;
-    unsigned degraded;
+    unsigned degraded;       // of the IO thread, DX_TASK_NOT_..., ...
+    unsigned degraded_rings; // ... and of the rings it was given last
     bool is_prewarmed;
     bool is_changing; // a configuration change is under way: IO comes back at its end
 };
