@@ -6,6 +6,7 @@
 #include "host/error.h"
 #include "host/plist.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,9 +118,32 @@ check_containers(const char *text, size_t length, dx_error *error)
     return kIOReturnSuccess;
 }
 
+/* libplist asserts that no key contains a NUL byte, and an assertion ends the process. */
+static bool
+has_nul(const char *text, size_t length)
+{
+    if (memchr(text, '\0', length))
+        return true;
+    const char *const end = text + length;
+    const char *reference = text;
+    while ((reference = memmem(reference, (size_t)(end - reference), "&#", 2))) {
+        reference += 2;
+        while (reference < end && (*reference == 'x' || *reference == 'X' || *reference == '0'))
+            reference++;
+        if (reference == end || !isxdigit((unsigned char)*reference))
+            return true;
+    }
+    return false;
+}
+
 kern_return_t
 dx_plist_check_xml(const char *text, size_t length, dx_error *error)
 {
+    if (has_nul(text, length))
+        return dx_error_set(error, kIOReturnBadArgument, "Info.plist is no XML text: it contains NUL characters");
+    if (!memmem(text, length, "</plist>", strlen("</plist>")))
+        return dx_error_set(error, kIOReturnBadArgument,
+                            "Info.plist is no property list, or is cut short: it does not end with </plist>");
     const kern_return_t result = check_containers(text, length, error);
     if (result != kIOReturnSuccess)
         return result;
@@ -226,6 +250,17 @@ read_reference(const struct binary_walk *walk, size_t body, uint64_t index)
     return read_big_endian(walk->bytes + body + index * walk->reference_bytes, walk->reference_bytes);
 }
 
+/* libplist asserts that no key contains a NUL character. */
+static bool
+key_has_nul(const uint8_t *text, size_t length, size_t unit_bytes)
+{
+    for (size_t i = 0; i < length; i += unit_bytes) {
+        if (read_big_endian(text + i, unit_bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Whether two keys of the dictionary at `body` are the same string. */
 static kern_return_t
 check_binary_keys(const struct binary_walk *walk, size_t body, uint64_t count)
@@ -239,12 +274,15 @@ check_binary_keys(const struct binary_walk *walk, size_t body, uint64_t count)
         uint8_t kind = 0;
         uint64_t length = 0;
         size_t text = 0;
-        if (!find_object(walk, read_reference(walk, body, i), &kind, &length, &text) || (kind != 5 && kind != 6) ||
-            walk->table - text < length * (kind == 6 ? 2 : 1)) {
+        const bool is_key =
+            find_object(walk, read_reference(walk, body, i), &kind, &length, &text) && (kind == 5 || kind == 6);
+        const size_t unit_bytes = kind == 6 ? 2 : 1;
+        if (!is_key || (walk->table - text) / unit_bytes < length ||
+            key_has_nul(walk->bytes + text, (size_t)length * unit_bytes, unit_bytes)) {
             status = malformed(walk->error);
             break;
         }
-        keys[i] = (struct span){text, (size_t)length * (kind == 6 ? 2 : 1)};
+        keys[i] = (struct span){text, (size_t)length * unit_bytes};
         for (uint64_t other = 0; other < i && status == kIOReturnSuccess; other++) {
             if (keys[other].length == keys[i].length &&
                 memcmp(walk->bytes + keys[other].offset, walk->bytes + text, keys[i].length) == 0)
