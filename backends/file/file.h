@@ -101,7 +101,7 @@ struct dx_file_writer;
 struct dx_file_writer_config {
     const char *path;                ///< its suffix says which container
     enum dx_file_encoding encoding;
-    struct dx_file_info info;        ///< of the new file; `frames` are written, never more or fewer
+    struct dx_file_info info;        ///< of the new file; `frames` are written, neither more nor fewer
     double source_rate_hz;           ///< of what dx_file_writer_write() is given
     uint32_t source_channels;        ///< of what dx_file_writer_write() is given
 };
@@ -118,6 +118,9 @@ struct dx_file_writer_config {
  */
 kern_return_t dx_file_writer_open(const struct dx_file_writer_config *config, struct dx_file_writer **ret_writer,
                                   dx_error *error);
+
+/** Makes the file longer than `info.frames` by so many source frames in all; never shorter again. */
+void dx_file_writer_extend(struct dx_file_writer *writer, uint64_t source_frames);
 
 /** Writes frames; those after the last are ignored.  kIOReturnIOError (disk full, ...). */
 kern_return_t dx_file_writer_write(struct dx_file_writer *writer, const float *frames, uint32_t count,

@@ -78,6 +78,13 @@ dx_file_writer_open(const struct dx_file_writer_config *config, struct dx_file_w
     return refuse(error);
 }
 
+void
+dx_file_writer_extend(struct dx_file_writer *writer, uint64_t source_frames)
+{
+    (void)writer;
+    (void)source_frames;
+}
+
 kern_return_t
 dx_file_writer_write(struct dx_file_writer *writer, const float *frames, uint32_t count, dx_error *error)
 {

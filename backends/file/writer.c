@@ -29,6 +29,9 @@ struct dx_file_writer {
     uint32_t channels;        // of the file
     uint32_t source_channels; // of what is given
     uint64_t frames;          // of the file when complete
+    uint64_t first_frames;    // the same before dx_file_writer_extend()
+    double source_rate_hz;
+    uint32_t rate_hz;
     uint64_t written;         // so far
     struct dx_pipeline pipeline;
     float *block;             // BLOCK_FRAMES of the file
@@ -136,6 +139,9 @@ dx_file_writer_open(const struct dx_file_writer_config *config, struct dx_file_w
     writer->channels = config->info.channels;
     writer->source_channels = config->source_channels;
     writer->frames = config->info.frames;
+    writer->first_frames = config->info.frames;
+    writer->source_rate_hz = config->source_rate_hz;
+    writer->rate_hz = config->info.rate_hz;
     if (!writer->path || !writer->block || !writer->integers)
         status = dx_file_error(error, kIOReturnNoMemory, "no memory to write %s", config->path);
     if (status == kIOReturnSuccess)
@@ -151,6 +157,15 @@ dx_file_writer_open(const struct dx_file_writer_config *config, struct dx_file_w
     else
         dx_file_writer_close(writer);
     return status;
+}
+
+void
+dx_file_writer_extend(struct dx_file_writer *writer, uint64_t source_frames)
+{
+    const uint64_t frames =
+        writer->first_frames + dx_pipeline_length(source_frames, writer->source_rate_hz, writer->rate_hz);
+    if (frames > writer->frames)
+        writer->frames = frames;
 }
 
 /* To the nearest integer of `bits` bits, in the high bits of 32: libsndfile's own scaling is by 2^(bits-1) - 1, and
