@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What dextral process gives: samples, lengths, summaries, signals.
+# usage: test_process.sh DEXTRAL MODULES ROOT
+
+# shellcheck disable=SC1091,SC2154 # what common.sh sets
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+
+make_bundle Good.dext GoodDriver
+make_wav in.wav 2 48000 24000
+p=(process --driver Good.dext)
+
+# Offline: bit by bit, the same each time, and an option may stand anywhere.
+succeed "${p[@]}" --offline in.wav out.wav
+cmp in.wav out.wav || fail "offline: not bit by bit"
+for line in 'driver    org.dextral.test 1.0' 'device    org.dextral.test: 48000 Hz, 2 in, 2 out, 512 frames a cycle, offline' \
+    'out       out.wav: 24000 frames, 48000 Hz, 2 channels, s16' 'overloads 0'; do
+    grep -qxF "$line" stdout || fail "the summary lacks: $line"
+done
+grep -qE '^lateness  p50 [0-9.]+ us, p99 [0-9.]+ us, p99.9 [0-9.]+ us, max [0-9.]+ us$' stdout || fail "no lateness"
+grep -qE '^cycles    [0-9]+, 0 of them late$' stdout || fail "no cycles"
+grep -qE '^ +peak -?[0-9.]+ dBFS, RMS -[0-9.]+ dBFS$' stdout || fail "no levels"
+cp stdout first
+succeed process in.wav --offline out.wav --driver=Good.dext
+cmp first stdout || fail "two equal runs differ"
+succeed "${p[@]}" --offline --seed 7 -q in.wav -- out.wav
+if [ -s stdout ] || [ -s stderr ]; then
+    fail "-q is not quiet"
+fi
+
+# Containers and channel counts: a mono file comes back as it was through a stereo device.
+make_wav mono.wav 1 48000 5000
+succeed "${p[@]}" --offline -q mono.wav out.wav
+cmp mono.wav out.wav || fail "mono: not bit by bit"
+for suffix in flac aiff caf w64 rf64; do
+    succeed "${p[@]}" --offline -q in.wav "a.$suffix"
+    succeed "${p[@]}" --offline -q "a.$suffix" out.wav
+    cmp in.wav out.wav || fail "$suffix and back: not bit by bit"
+done
+make_wav six.wav 6 48000 1000
+succeed "${p[@]}" --offline six.wav out.wav
+grep -qF "of the file's 6 the others are not played" stderr || fail "dropped channels are not mentioned"
+
+# Lengths: as the file, whatever its rate, plus the tail.
+frames() { sed -n 's/^out .*: \([0-9]*\) frames.*/\1/p' stdout; }
+for rate in 8000 44100 96000 192000; do
+    make_wav rate.wav 1 $rate 3001
+    if "$dextral" "${p[@]}" --offline rate.wav out.wav >stdout 2>stderr; then
+        [ "$(frames)" = 3001 ] || fail "$rate Hz: $(frames) frames"
+    else
+        # built without libsamplerate
+        grep -qF -- "-Dsamplerate=enabled" stderr || fail "$rate Hz: $(cat stderr)"
+    fi
+done
+succeed "${p[@]}" --offline --tail 0.25 in.wav out.wav
+[ "$(frames)" = 36000 ] || fail "--tail: $(frames) frames"
+
+# Sizes of a cycle.
+for size in 16 100 1024 4096; do
+    succeed "${p[@]}" --offline --io-frames $size in.wav out.wav
+    cmp in.wav out.wav || fail "--io-frames $size: not bit by bit"
+    grep -qF "$size frames a cycle" stdout || fail "--io-frames $size is not in force"
+done
+
+# A device that only records: its own sound, as long as the file.
+make_bundle Source.dext NoOutputDriver
+succeed process --offline --driver Source.dext in.wav out.wav
+grep -qF "plays nothing" stderr || fail "a device without output is not mentioned"
+grep -qF "peak -12.04 dBFS, RMS -12.04 dBFS" stdout || fail "the device's own sound is not there"
+make_bundle Two.dext TwoDevicesDriver
+succeed process --offline -q --device org.dextral.test --driver Two.dext in.wav out.wav
+
+# JSON.
+if "$dextral" "${p[@]}" --offline --json in.wav out.wav >stdout 2>stderr; then
+    for key in cycles late_cycles frames lateness_ns p50 p99 p99.9 max overloads causes peak_dbfs rms_dbfs repeatable; do
+        grep -qF "\"$key\":" stdout || fail "--json lacks $key"
+    done
+    if command -v python3 >/dev/null 2>&1; then
+        python3 -c 'import json, sys; d = json.load(sys.stdin); assert d["output"]["frames"] == 24000, d' <stdout ||
+            fail "--json cannot be read"
+    fi
+    [ ! -s stderr ] || fail "--json says something else: $(cat stderr)"
+else
+    grep -qF -- "-Djson=enabled" stderr || fail "--json: $(cat stderr)"
+fi
+
+# In real time: the same samples, in the time they take.
+before=$(date +%s%N)
+succeed "${p[@]}" in.wav out.wav
+took=$((($(date +%s%N) - before) / 1000000))
+[ "$took" -ge 490 ] || fail "half a second took $took ms"
+grep -qF "frames a cycle, real time" stdout || fail "not in real time"
+if grep -qE '^(underruns|overruns|moved)' stdout || ! grep -qx 'overloads 0' stdout; then
+    echo "this machine was too busy to compare: $(cat stdout)"
+else
+    cmp in.wav out.wav || fail "real time: not bit by bit"
+fi
+
+# A slow handler is named as the cause, and --strict makes a failure of it.
+make_bundle Slow.dext SlowDriver
+make_wav long.wav 2 48000 96000
+got=0
+"$dextral" process --driver Slow.dext --strict long.wav out.wav >stdout 2>stderr || got=$?
+[ "$got" = 6 ] || fail "--strict: exit code $got"
+grep -qE '^overloads [1-9][0-9]* .*causes: .*handler' stdout || fail "the handler is not named: $(cat stdout)"
+[ -e out.wav ] || fail "--strict took the file away"
+
+# Signals: an orderly end, and nothing is left.
+make_wav endless.wav 2 8000 80000
+for signal in INT TERM HUP; do
+    rm -f out.wav
+    # bash starts background jobs with SIGINT ignored
+    (
+        trap - INT
+        exec "$dextral" "${p[@]}" --rate 48000 endless.wav out.wav
+    ) >stdout 2>stderr &
+    pid=$!
+    sleep 0.7
+    kill -s $signal $pid
+    got=0
+    wait $pid || got=$?
+    if ! grep -qF -- "-Dsamplerate=enabled" stderr; then
+        [ "$got" = $((128 + $(kill -l $signal))) ] || [ $signal = INT ] || fail "SIG$signal: exit code $got: $(cat stderr)"
+    fi
+    [ ! -e out.wav ] || fail "SIG$signal left out.wav"
+    check_nothing_left "SIG$signal"
+done
+if command -v python3 >/dev/null 2>&1; then
+    # with the default action, as in a terminal
+    python3 - "$dextral" "${p[@]}" long.wav out.wav <<'PYTHON' || fail "SIGINT: not 130"
+import signal, subprocess, sys, time
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+time.sleep(0.5)
+child.send_signal(signal.SIGINT)
+_, said = child.communicate(timeout=20)
+sys.exit(0 if child.returncode == 130 and b"nothing was written" in said else said.decode() or 1)
+PYTHON
+    [ ! -e out.wav ] || fail "SIGINT left out.wav"
+
+    # a bar on a terminal, and only there
+    python3 - "$dextral" "${p[@]}" in.wav out.wav >bar <<'PYTHON' || fail "on a terminal: it failed"
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], lambda fd: os.read(fd, 1024))))
+PYTHON
+    grep -qF '[####' bar || fail "no bar on a terminal"
+fi
+succeed "${p[@]}" --offline in.wav out.wav
+grep -qF '[' stderr && fail "a bar, but no terminal"
+
+finish
