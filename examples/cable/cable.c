@@ -12,8 +12,8 @@
 //   InputSafetyOffset, OutputSafetyOffset  Si and So; 0
 
 #include "cable_rt.h"
-#include "common/personality.h"
-#include "common/virtual_clock.h"
+#include "../common/personality.h"
+#include "../common/virtual_clock.h"
 
 #include <dextral/dextral.h>
 

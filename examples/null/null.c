@@ -6,8 +6,8 @@
 //   Channels               1 ... 1024; 8
 //   PeriodFrames           length of the rings; 16384
 
-#include "common/personality.h"
-#include "common/virtual_clock.h"
+#include "../common/personality.h"
+#include "../common/virtual_clock.h"
 
 #include <dextral/dextral.h>
 

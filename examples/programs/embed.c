@@ -88,7 +88,7 @@ report(const struct recording *recording, double rate_hz)
 static int
 fail(const char *what, kern_return_t status, const char *detail)
 {
-    fprintf(stderr, "embed: %s: %s\n", what, detail && *detail ? detail : dx_return_string(status));
+    fprintf(stderr, "embed: %s: %s\n", what, detail ? detail : dx_return_string(status));
     return 1;
 }
 
@@ -156,7 +156,7 @@ run_bundle(const char *path)
     if (status == kIOReturnSuccess)
         status = dx_bundle_create_driver(bundle, 0, &driver, &error);
     if (status != kIOReturnSuccess) {
-        fail(path, status, error.message);
+        fprintf(stderr, "embed: %s\n", *error.message ? error.message : dx_return_string(status)); // names the file
         goto end;
     }
 
