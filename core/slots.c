@@ -14,16 +14,10 @@
  * fewer ordered accesses; ThreadSanitizer does not know them.
  */
 
-static uint32_t
-words_per_slot(const struct dx_slots *slots) DX_REALTIME
-{
-    return 1 + slots->value_bytes / 4;
-}
-
 static _Atomic uint32_t *
 slot_of(const struct dx_slots *slots, uint32_t number) DX_REALTIME
 {
-    return slots->words + 1 + number % DX_SLOT_COUNT * words_per_slot(slots);
+    return slots->words + DX_SLOT_LINE_WORDS + number % DX_SLOT_COUNT * DX_SLOT_WORDS(slots->value_bytes);
 }
 
 void
