@@ -66,7 +66,7 @@ struct dx_timeline {
     double anchor_fraction;  // ... plus this part of a nanosecond
     double ns_per_frame;
     uint32_t weight;         // stamps that the IIR filter stands on
-    uint32_t window_count;   // stamps since the filter began, and the last of them
+    uint64_t window_count;   // stamps since the filter began, and the last of them
     uint64_t window_frames[DX_TIMELINE_WINDOW];
     uint64_t window_host_ns[DX_TIMELINE_WINDOW];
     int64_t offset;          // device = driver + offset
@@ -78,7 +78,7 @@ struct dx_timeline {
 
 /* What a stamp did. */
 enum dx_stamp_effect {
-    DX_STAMP_NONE,     ///< nothing new
+    DX_STAMP_NONE,     ///< nothing new, or nothing that can be a time
     DX_STAMP_FOLLOWED, ///< the filter took it in
     DX_STAMP_ANCHORED, ///< the filter started from it: choose the offset anew
     DX_STAMP_CLEARED,  ///< (0, 0): no time until the next one

@@ -12,6 +12,9 @@
 #define JUMP_NS 20000000.0
 #define JUMP_PERIODS 0.5
 
+/* Beyond it a double does not tell a frame from the next one. */
+#define FRAMES_END ((uint64_t)1 << 53)
+
 /* What the IIR filter remembers: stamps of this many seconds, within bounds. */
 #define IIR_MEMORY_S 8.0
 #define IIR_MEMORY_MIN 8u
@@ -105,7 +108,7 @@ is_plausible(const struct dx_timeline *timeline, double ns_per_frame) DX_REALTIM
 static void
 remember(struct dx_timeline *timeline, const struct dx_stamp *stamp) DX_REALTIME
 {
-    const uint32_t at = timeline->window_count % DX_TIMELINE_WINDOW;
+    const uint32_t at = (uint32_t)(timeline->window_count % DX_TIMELINE_WINDOW);
     timeline->window_frames[at] = stamp->sample_time;
     timeline->window_host_ns[at] = stamp->host_time_ns;
     timeline->window_count++;
@@ -182,8 +185,8 @@ static void
 follow_window(struct dx_timeline *timeline, const struct dx_stamp *stamp) DX_REALTIME
 {
     const uint32_t count =
-        timeline->window_count < DX_TIMELINE_WINDOW ? timeline->window_count : DX_TIMELINE_WINDOW;
-    const uint32_t oldest = (timeline->window_count - count) % DX_TIMELINE_WINDOW;
+        timeline->window_count < DX_TIMELINE_WINDOW ? (uint32_t)timeline->window_count : DX_TIMELINE_WINDOW;
+    const uint32_t oldest = (uint32_t)((timeline->window_count - count) % DX_TIMELINE_WINDOW);
     const uint64_t frame0 = timeline->window_frames[oldest];
     const uint64_t host0 = timeline->window_host_ns[oldest];
     const double slope =
@@ -210,12 +213,13 @@ static bool
 is_consecutive(const struct dx_timeline *timeline, const struct dx_stamp *stamp) DX_REALTIME
 {
     const struct dx_stamp *const last = &timeline->last;
-    const uint64_t posted = stamp->count - last->count;
+    const uint32_t period = timeline->config.period_frames;
     if (stamp->sample_time <= last->sample_time || stamp->host_time_ns <= last->host_time_ns)
         return false;
-    if (posted > UINT32_MAX || stamp->sample_time % timeline->config.period_frames != 0)
+    if (stamp->sample_time % period != 0 || last->sample_time % period != 0)
         return false;
-    return stamp->sample_time - last->sample_time == posted * timeline->config.period_frames;
+    /* Fewer periods than stamps: some were posted twice. */
+    return (stamp->sample_time - last->sample_time) / period <= stamp->count - last->count;
 }
 
 enum dx_stamp_effect
@@ -223,8 +227,16 @@ dx_timeline_take(struct dx_timeline *timeline, const struct dx_stamp *stamp) DX_
 {
     if (stamp->count == timeline->last.count)
         return DX_STAMP_NONE;
-    timeline->stamps += stamp->count - timeline->last.count;
+    /* What was posted before the start was counted by the run before. */
+    const uint64_t start = timeline->config.start_count;
+    const uint64_t seen = timeline->last.count > start ? timeline->last.count : start;
+    timeline->stamps += stamp->count > seen ? stamp->count - seen : 0;
 
+    if (stamp->sample_time >= FRAMES_END) {
+        timeline->bad_stamps++;
+        timeline->last.count = stamp->count;
+        return DX_STAMP_NONE;
+    }
     if (stamp->sample_time == 0 && stamp->host_time_ns == 0) {
         const bool was_valid = timeline->valid;
         timeline->last = *stamp;
@@ -247,7 +259,8 @@ dx_timeline_take(struct dx_timeline *timeline, const struct dx_stamp *stamp) DX_
     }
 
     const double error_ns =
-        difference(stamp->host_time_ns, dx_timeline_host_ns(timeline, (double)stamp->sample_time));
+        difference(stamp->host_time_ns, timeline->anchor_host_ns) - timeline->anchor_fraction -
+        difference(stamp->sample_time, timeline->anchor_frame) * timeline->ns_per_frame;
     const double period_ns = timeline->config.period_frames * timeline->ns_per_frame;
     const double jump_ns = period_ns * JUMP_PERIODS > JUMP_NS ? period_ns * JUMP_PERIODS : JUMP_NS;
     if (!is_consecutive(timeline, stamp) || error_ns > jump_ns || error_ns < -jump_ns) {
