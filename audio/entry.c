@@ -26,9 +26,10 @@ load(const _Atomic uint64_t *counter)
 dx_device *
 dx_entry_create(dx_host *host, const char *uid)
 {
-    dx_device *const entry = calloc(1, sizeof *entry);
+    dx_device *const entry = aligned_alloc(_Alignof(dx_device), sizeof *entry);
     if (!entry)
         return NULL;
+    memset(entry, 0, sizeof *entry);
     entry->uid = malloc(strlen(uid) + 1);
     if (!entry->uid) {
         free(entry);

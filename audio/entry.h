@@ -53,7 +53,8 @@ struct dx_device {
     char *uid;
     dx_device *next; // the host's list, under its lock
 
-    _Atomic uint32_t page_words[DX_SLOTS_WORDS(sizeof(struct dx_timeline_page))];
+    /* On lines of its own: clients read it while the IO thread writes what follows. */
+    _Alignas(64) _Atomic uint32_t page_words[DX_SLOTS_WORDS(sizeof(struct dx_timeline_page))];
     struct dx_engine_counters counters;
     struct dx_engine_signal signal;
     struct dx_stream_shape output_shapes[DX_MAX_STREAMS];
