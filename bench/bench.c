@@ -149,10 +149,21 @@ bench_judge(bool held, bool noisy)
     return noisy ? BENCH_NOISY : held ? BENCH_PASS : BENCH_FAIL;
 }
 
+/* Of the verdicts printed. */
+static bool has_failed, has_noise;
+
+int
+bench_exit_status(void)
+{
+    return has_failed ? 3 : has_noise ? 4 : 0;
+}
+
 void
 bench_print_verdict(const struct bench_options *options, const char *separator, const char *limit,
                     const char *figure, enum bench_verdict verdict)
 {
+    has_failed |= verdict == BENCH_FAIL;
+    has_noise |= verdict == BENCH_NOISY;
     if (options->json)
         printf("%s\n{\"limit\": \"%s\", \"figure\": \"%s\", \"verdict\": \"%s\"}", separator, limit, figure,
                bench_verdict_name(verdict));

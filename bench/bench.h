@@ -108,6 +108,9 @@ enum bench_verdict bench_judge(bool held, bool noisy);
 void bench_print_verdict(const struct bench_options *options, const char *separator, const char *limit,
                          const char *figure, enum bench_verdict verdict);
 
+/* What a bench exits with, after all verdicts: 0 (all held), 3 (one did not), 4 (one could not be told, none failed). */
+int bench_exit_status(void);
+
 /* CPU, kernel, governor, scheduling, load, build: as lines, or as the first members of a JSON object that stays open. */
 void bench_print_machine(const struct bench_options *options, const char *bench);
 

@@ -617,5 +617,5 @@ main(int argc, char **argv)
         printf("\n], \"checksum\": %g}\n", b.checksum);
     else
         printf("checksum %g\n", b.checksum);
-    return 0;
+    return bench_exit_status();
 }

@@ -7,7 +7,7 @@
 // follows a write finds its lines in the other core's cache, all later ones in its own.  An engine writes at most
 // once in a cycle and once for a stamp: every 83 us with cycles of 16 frames at 192 kHz.
 //
-// The median of an empty measurement is printed, and subtracted from every figure.  Every value read is checked:
+// The median of an empty measurement, taken between the slices, is printed and subtracted from every figure.  Every value read is checked:
 // one that mixes two publications ends the program.  A reader that is lapped tries again, 8 times at most
 // (DX_SLOT_TRIES); reads that gave up are counted.  Both threads have the priority that the bench was started with.
 //
@@ -150,6 +150,7 @@ struct rate {
     struct bench_summary ns[WHAT_COUNT];
     uint64_t gave_up;
     double writes_done, writes_due;
+    uint64_t overhead; // of a measurement, in ticks
     bool noisy;
 };
 
@@ -220,18 +221,23 @@ differ(double a, double b)
 }
 
 static void
-measure_rate(struct rate *rate, uint64_t overhead, double seconds)
+measure_rate(struct rate *rate, double seconds)
 {
+    struct bench_series overheads = bench_series_create(SLICES);
     for (int i = 0; i < WHAT_COUNT; i++)
         rate->series[i] = bench_series_create((size_t)SLICES * READS_PER_SLICE);
     for (int half = 0; half < 2; half++)
         rate->halves[half] = bench_series_create((size_t)SLICES * READS_PER_SLICE);
-    for (int slice = 0; slice < SLICES; slice++)
+    for (int slice = 0; slice < SLICES; slice++) {
+        bench_series_add(&overheads, bench_tick_overhead());
         for (int what = 0; what < WHAT_COUNT; what++)
             run_slice(rate, (enum what)what, slice * 2 / SLICES, seconds / (SLICES * WHAT_COUNT));
+    }
 
+    rate->overhead = bench_series_quantile(&overheads, 0.5);
+    bench_series_finish(&overheads);
     for (int i = 0; i < WHAT_COUNT; i++)
-        rate->ns[i] = bench_series_summary(&rate->series[i], overhead, bench_ns_per_tick());
+        rate->ns[i] = bench_series_summary(&rate->series[i], rate->overhead, bench_ns_per_tick());
     /* Not less the overhead: a control that is all overhead has no ratio. */
     struct bench_summary halves[2];
     for (int half = 0; half < 2; half++)
@@ -249,18 +255,20 @@ measure_rate(struct rate *rate, uint64_t overhead, double seconds)
 static void
 print_rate(const struct bench_options *options, const char *separator, const struct rate *rate)
 {
+    const double subtracted = (double)rate->overhead * bench_ns_per_tick();
     for (int what = 0; what < WHAT_COUNT; what++) {
         const struct bench_summary *const s = &rate->ns[what];
         const char *const name = what == PAGE ? "timeline" : "line";
         if (options->json)
             printf("%s\n{\"interval_ns\": %llu, \"what\": \"%s\", \"reads\": %zu, \"p50_ns\": %.1f, \"p99_ns\": %.1f, "
-                   "\"p999_ns\": %.1f, \"max_ns\": %.0f, \"writes\": %.0f, \"gave_up\": %llu, \"noisy\": %s}",
+                   "\"p999_ns\": %.1f, \"max_ns\": %.0f, \"subtracted_ns\": %.1f, \"writes\": %.0f, \"gave_up\": %llu, "
+                   "\"noisy\": %s}",
                    what == PAGE ? separator : ",", (unsigned long long)rate->interval_ns, name, s->count, s->p50, s->p99,
-                   s->p999, s->max, rate->writes_done, (unsigned long long)(what == PAGE ? rate->gave_up : 0),
+                   s->p999, s->max, subtracted, rate->writes_done, (unsigned long long)(what == PAGE ? rate->gave_up : 0),
                    rate->noisy ? "true" : "false");
         else
-            printf("%10.0f %-9s %8zu %9.1f %9.1f %9.1f %10.0f %8llu%s\n", (double)rate->interval_ns / 1e3, name,
-                   s->count, s->p50, s->p99, s->p999, s->max,
+            printf("%10.0f %-9s %8zu %9.1f %9.1f %9.1f %10.0f %10.1f %8llu%s\n", (double)rate->interval_ns / 1e3, name,
+                   s->count, s->p50, s->p99, s->p999, s->max, subtracted,
                    (unsigned long long)(what == PAGE ? rate->gave_up : 0), rate->noisy ? " noisy" : "");
     }
 }
@@ -292,21 +300,17 @@ main(int argc, char **argv)
         (void)bench_now_ns();
     const bool pinned = bench_pin(reader_cpu) && writer.pinned && two_cpus;
 
-    const uint64_t overhead = bench_tick_overhead();
-    const double overhead_ns = (double)overhead * bench_ns_per_tick();
     if (options.json)
-        printf(", \"tick_overhead_ns\": %.1f, \"on_two_cpus\": %s, \"rows\": [", overhead_ns,
-               pinned ? "true" : "false");
+        printf(", \"on_two_cpus\": %s, \"rows\": [", pinned ? "true" : "false");
     else
-        printf("an empty measurement, %.1f ns, is subtracted; reader and writer %s\n\n%10s %-9s %8s %9s %9s %9s %10s "
-               "%8s\n",
-               overhead_ns, pinned ? "each on a CPU of its own" : "NOT on two CPUs: no verdict", "write, us", "read",
-               "reads", "p50 ns", "p99", "p99.9", "max", "gave up");
+        printf("reader and writer %s\n\n%10s %-9s %8s %9s %9s %9s %10s %10s %8s\n",
+               pinned ? "each on a CPU of its own" : "NOT on two CPUs: no verdict", "write, us", "read", "reads",
+               "p50 ns", "p99", "p99.9", "max", "subtracted", "gave up");
 
     struct rate judged = {0};
     for (int i = 0; i < RATE_COUNT; i++) {
         struct rate rate = {.interval_ns = intervals_ns[i]};
-        measure_rate(&rate, overhead, options.seconds / RATE_COUNT);
+        measure_rate(&rate, options.seconds / RATE_COUNT);
         rate.noisy |= !pinned;
         print_rate(&options, i ? "," : "", &rate);
         if (i == JUDGED_RATE)
@@ -321,5 +325,5 @@ main(int argc, char **argv)
         printf("\n], \"checksum\": %llu}\n", (unsigned long long)checksum);
     else
         printf("checksum %llu\n", (unsigned long long)checksum);
-    return 0;
+    return bench_exit_status();
 }
