@@ -96,7 +96,12 @@ expect 3 "announces 4294967295 bytes" "${p[@]}" huge.wav out.wav
 make_wav nothing.wav 2 48000 0
 expect 3 "no frames" "${p[@]}" nothing.wav out.wav
 make_wav slow.wav 2 100 10
-expect 3 "1/256 to 256" "${p[@]}" slow.wav out.wav
+said=$("$dextral" "${p[@]}" slow.wav out.wav 2>&1 || true)
+if [[ $said == *-Dsamplerate=enabled* ]]; then
+    expect 1 "install libsamplerate" "${p[@]}" slow.wav out.wav
+else
+    expect 3 "1/256 to 256" "${p[@]}" slow.wav out.wav
+fi
 
 # Bundles.
 expect 4 "No such file" process --offline --driver Missing.dext in.wav out.wav
