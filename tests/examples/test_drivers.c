@@ -427,15 +427,15 @@ static void
 loop_scenario(void *unused)
 {
     (void)unused;
-    struct world world = open_world(&dx_driver_class_LoopAudioDriver, NULL);
     for (int again = 0; again < 2; again++) {
+        struct world world = open_world(&dx_driver_class_LoopAudioDriver, NULL);
         struct session session = make_session(&world, 60000, true, true);
         fill_with_floats(&session);
         run_session(&world, &session, DX_CLIENT_SYNCHRONOUS);
         assert_loopback(&session, 2 * info_of(&world).io_frames);
         free_session(&session);
+        close_world(&world);
     }
-    close_world(&world);
 }
 
 Test(drivers, loop_gives_back_what_it_gets)
