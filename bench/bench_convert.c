@@ -7,22 +7,24 @@
 // first cache (128, 2048) or in the second (65536); its time is divided by its calls.  One thread, no affinity.
 
 #include "audio/convert.h"
+#include "bench.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <time.h>
 
 enum {
-    BATCHES = 400,
+    BATCHES = 400, // in DEFAULT_SECONDS
+    FEWEST_BATCHES = 100,
+    MOST_BATCHES = 100000,
     BATCH_NS = 4000,
     SIZE_COUNT = 3,
     SIZE_MOST = 65536,
     OPERATION_COUNT = 2 * DX_SAMPLE_FORMAT_COUNT + 2
 };
+
+#define DEFAULT_SECONDS 10.0
 
 static const size_t sizes[SIZE_COUNT] = {128, 2048, SIZE_MOST};
 
@@ -41,25 +43,6 @@ struct buffers {
 struct result {
     double p50_ns, p99_ns, p999_ns, max_ns, gigabytes_per_second, ratio;
 };
-
-static double
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void *
-allocated(size_t bytes)
-{
-    void *const p = aligned_alloc(64, bytes);
-    if (!p) {
-        fputs("bench_convert: out of memory\n", stderr);
-        exit(1);
-    }
-    return p;
-}
 
 static struct operation
 operation_at(int index)
@@ -146,9 +129,9 @@ static double checksum;
 
 static void
 measure(const struct operation *operation, const struct buffers *b, size_t samples,
-        struct result results[DX_KERNELS_COUNT])
+        int batches, struct result results[DX_KERNELS_COUNT])
 {
-    static double times[DX_KERNELS_COUNT][BATCHES];
+    static double times[DX_KERNELS_COUNT][MOST_BATCHES];
     unsigned calls[DX_KERNELS_COUNT] = {0};
 
     for (int set = 0; set < DX_KERNELS_COUNT; set++) {
@@ -158,21 +141,21 @@ measure(const struct operation *operation, const struct buffers *b, size_t sampl
         /* Warm-up, which also says how many calls make a batch. */
         const unsigned warm = samples < SIZE_MOST ? 400 : 20;
         run(kernels, operation, b, samples, warm);
-        const double begin = now_ns();
+        const double begin = (double)bench_now_ns();
         run(kernels, operation, b, samples, warm);
-        const double per_call = (now_ns() - begin) / warm;
+        const double per_call = ((double)bench_now_ns() - begin) / warm;
         calls[set] = per_call < BATCH_NS ? (unsigned)(BATCH_NS / per_call) + 1 : 1;
     }
-    for (int batch = 0; batch < BATCHES; batch++) {
+    for (int batch = 0; batch < batches; batch++) {
         for (int set = 0; set < DX_KERNELS_COUNT; set++) {
             if (!calls[set])
                 continue;
             const struct dx_kernels *const kernels = dx_kernels_get((enum dx_cpu_kernels)set);
             /* The first call fetches what the set before it left elsewhere. */
             run(kernels, operation, b, samples, 1);
-            const double begin = now_ns();
+            const double begin = (double)bench_now_ns();
             run(kernels, operation, b, samples, calls[set]);
-            times[set][batch] = (now_ns() - begin) / calls[set];
+            times[set][batch] = ((double)bench_now_ns() - begin) / calls[set];
             checksum += (double)b->other[(size_t)batch % samples] + b->physical[(size_t)batch % samples];
         }
     }
@@ -180,79 +163,43 @@ measure(const struct operation *operation, const struct buffers *b, size_t sampl
         if (!calls[set])
             continue;
         double *const t = times[set];
-        qsort(t, BATCHES, sizeof t[0], compare_doubles);
+        qsort(t, (size_t)batches, sizeof t[0], compare_doubles);
         results[set] = (struct result){
-            .p50_ns = t[BATCHES / 2],
-            .p99_ns = t[BATCHES * 99 / 100],
-            .p999_ns = t[BATCHES * 999 / 1000],
-            .max_ns = t[BATCHES - 1],
-            .gigabytes_per_second = (double)(samples * bytes_per_sample(operation)) / t[BATCHES / 2],
-            .ratio = times[DX_KERNELS_C][BATCHES / 2] / t[BATCHES / 2], // plain C comes first and is sorted by now
+            .p50_ns = t[batches / 2],
+            .p99_ns = t[batches * 99LL / 100],
+            .p999_ns = t[batches * 999LL / 1000],
+            .max_ns = t[batches - 1],
+            .gigabytes_per_second = (double)(samples * bytes_per_sample(operation)) / t[batches / 2],
+            .ratio = times[DX_KERNELS_C][batches / 2] / t[batches / 2], // plain C comes first and is sorted by now
         };
     }
-}
-
-/* First line of a file that begins with a word, or its first line; without what stands before the colon. */
-static void
-read_line(const char *path, const char *word, char *text, size_t text_bytes)
-{
-    snprintf(text, text_bytes, "unknown");
-    FILE *const file = fopen(path, "re");
-    if (!file)
-        return;
-    char line[512];
-    while (fgets(line, sizeof line, file)) {
-        if (strncmp(line, word, strlen(word)) != 0)
-            continue;
-        const char *const colon = strchr(line, ':');
-        line[strcspn(line, "\n")] = '\0';
-        const char *const value = *word && colon ? colon + 1 + strspn(colon + 1, " ") : line;
-        snprintf(text, text_bytes, "%.*s", (int)text_bytes - 1, value);
-        break;
-    }
-    fclose(file);
-}
-
-static const char *
-scheduling_class(void)
-{
-    const int policy = sched_getscheduler(0);
-    return policy == SCHED_FIFO ? "FIFO" : policy == SCHED_RR ? "RR" : policy == SCHED_OTHER ? "other" : "another";
 }
 
 int
 main(int argc, char **argv)
 {
-    const bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
-    if (argc > 1 && !json) {
-        fputs("usage: bench_convert [--json]\n", stderr);
-        return 2;
-    }
+    const struct bench_options options = bench_options(argc, argv, DEFAULT_SECONDS);
+    const bool json = options.json;
+    const double wanted = BATCHES * options.seconds / DEFAULT_SECONDS;
+    const int batches = wanted < FEWEST_BATCHES ? FEWEST_BATCHES
+                        : wanted > MOST_BATCHES ? MOST_BATCHES
+                                                : (int)wanted;
 
     /* Not at the same place of a page each: a load waits for a store that is 4096 bytes away from it. */
-    uint8_t *const memory = allocated(4 * 4096 + SIZE_MOST * (8 + 2 * sizeof(float)));
+    uint8_t *const memory = bench_allocate(4 * 4096 + SIZE_MOST * (8 + 2 * sizeof(float)));
     const struct buffers buffers = {
         .physical = memory,
         .floats = (float *)(void *)(memory + SIZE_MOST * 8 + 1344),
         .other = (float *)(void *)(memory + SIZE_MOST * 12 + 4096 + 2752),
     };
-    char cpu[128], governor[64];
-    struct utsname kernel;
-    uname(&kernel);
-    read_line("/proc/cpuinfo", "model name", cpu, sizeof cpu);
-    read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "", governor, sizeof governor);
-
+    bench_print_machine(&options, "convert");
     if (json)
-        printf("{\"bench\": \"convert\", \"cpu\": \"%s\", \"kernel\": \"%s\", \"governor\": \"%s\", "
-               "\"scheduling\": \"%s\", \"build\": \"%s\", \"batches\": %d, \"rows\": [",
-               cpu, kernel.release, governor, scheduling_class(), DX_BENCH_BUILD, BATCHES);
+        printf(", \"batches\": %d, \"rows\": [", batches);
     else
-        printf("CPU %s, kernel %s, governor %s, scheduling %s\nbuilt with %s; kernels with their set's own flags "
-               "beside\n"
-               "%d batches each; GB/s is bytes read and written at p50; ratio is to plain C at p50\n\n"
-               "%-12s %-13s %7s %-7s %10s %10s %10s %10s %8s %7s\n",
-               cpu, kernel.release, governor, scheduling_class(), DX_BENCH_BUILD, BATCHES, "format", "operation",
-               "samples", "set", "p50 ns", "p99 ns", "p99.9 ns", "max ns", "GB/s", "ratio");
+        printf("kernels with their set's own flags beside; %d batches each; GB/s is bytes read and written at p50; ratio "
+               "is to plain C at p50\n\n%-12s %-13s %7s %-7s %10s %10s %10s %10s %8s %7s\n",
+               batches, "format", "operation", "samples", "set", "p50 ns", "p99 ns", "p99.9 ns", "max ns", "GB/s",
+               "ratio");
 
     const char *separator = "";
     for (int index = 0; index < OPERATION_COUNT; index++) {
@@ -261,7 +208,7 @@ main(int argc, char **argv)
         for (int size = 0; size < SIZE_COUNT; size++) {
             struct result results[DX_KERNELS_COUNT] = {0};
             prepare(&operation, &buffers);
-            measure(&operation, &buffers, sizes[size], results);
+            measure(&operation, &buffers, sizes[size], batches, results);
             for (int set = 0; set < DX_KERNELS_COUNT; set++) {
                 const struct dx_kernels *const kernels = dx_kernels_get((enum dx_cpu_kernels)set);
                 const struct result *const r = &results[set];
