@@ -8,6 +8,7 @@
 
 #include "audio/device.h"
 #include "audio/driver.h"
+#include "core/realtime.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -76,6 +77,9 @@ static uint32_t own_replacements_refused;
 
 static kern_return_t
 use_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
+            uint64_t host_time, void *context) DX_REALTIME;
+static kern_return_t
+use_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
             uint64_t host_time, void *context)
 {
     (void)id;
@@ -84,6 +88,7 @@ use_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t f
     (void)sample_time;
     (void)host_time;
     struct context *const c = context;
+    DX_REALTIME_TRUSTED_BEGIN("a test: a check that fails ends the program")
     CHECK(!atomic_load_explicit(&c->is_released, memory_order_relaxed));
     if (c->replaces_itself && own_replacement_count < ROUNDS) {
         const kern_return_t status = dx_device_object_set_io_operation_handler(
@@ -95,6 +100,7 @@ use_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t f
         CHECK(status == kIOReturnSuccess || status == kIOReturnBusy);
     }
     CHECK(!atomic_load_explicit(&c->is_released, memory_order_relaxed));
+    DX_REALTIME_TRUSTED_END
     return kIOReturnSuccess;
 }
 
