@@ -59,8 +59,8 @@ hash_bytes(uint64_t hash, const void *bytes, size_t size)
 static void
 take_stream_snapshot(IOUserAudioStream *stream, struct snapshot *snapshot, int direction, uint32_t index)
 {
-    IOUserAudioStreamBasicDescription formats[64];
-    const size_t count = IOUserAudioStreamGetAvailableStreamFormats(stream, formats, 64);
+    IOUserAudioStreamBasicDescription formats[256];
+    const size_t count = IOUserAudioStreamGetAvailableStreamFormats(stream, formats, 256);
     snapshot->streams[direction][index].id = IOUserAudioObjectGetObjectID(stream);
     snapshot->streams[direction][index].format = IOUserAudioStreamGetCurrentStreamFormat(stream);
     snapshot->streams[direction][index].formats_hash = hash_bytes(HASH_START, formats, count * sizeof formats[0]);
@@ -72,8 +72,8 @@ static void
 take_snapshot(IOUserAudioDevice *device, struct snapshot *snapshot)
 {
     memset(snapshot, 0, sizeof *snapshot);
-    double rates[64];
-    const size_t rate_count = IOUserAudioDeviceGetAvailableSampleRates(device, rates, 64);
+    double rates[256];
+    const size_t rate_count = IOUserAudioDeviceGetAvailableSampleRates(device, rates, 256);
     snapshot->rate_hz = IOUserAudioDeviceGetSampleRate(device);
     snapshot->rates_hash = hash_bytes(HASH_START, rates, rate_count * sizeof rates[0]);
     snapshot->ring_frames = IOUserAudioDeviceGetZeroTimestampPeriod(device);
@@ -82,10 +82,10 @@ take_snapshot(IOUserAudioDevice *device, struct snapshot *snapshot)
     snapshot->latency[0] = IOUserAudioDeviceGetOutputLatency(device);
     snapshot->latency[1] = IOUserAudioDeviceGetInputLatency(device);
 
-    IOUserAudioControl *controls[64];
-    uint32_t count = dx_clock_device_copy_controls((IOUserAudioClockDevice *)device, controls, 64);
+    IOUserAudioControl *controls[256];
+    uint32_t count = dx_clock_device_copy_controls((IOUserAudioClockDevice *)device, controls, 256);
     snapshot->control_hash = hash_bytes(HASH_START, &count, sizeof count);
-    for (uint32_t i = 0; i < count && i < 64; i++) {
+    for (uint32_t i = 0; i < count && i < 256; i++) {
         const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(controls[i]);
         snapshot->control_hash = hash_bytes(snapshot->control_hash, &id, sizeof id);
         OSObjectRelease(controls[i]);
@@ -169,6 +169,28 @@ tell_differences(dx_host *host, dx_device *entry, IOUserAudioObjectID id, const 
 }
 
 bool
+dx_host_is_in_snapshot(IOUserAudioObjectPropertySelector selector)
+{
+    switch (selector) {
+    case kIOUserAudioPropertyNominalSampleRate:
+    case kIOUserAudioPropertyAvailableNominalSampleRates:
+    case kIOUserAudioPropertyZeroTimestampPeriod:
+    case kIOUserAudioPropertySafetyOffset:
+    case kIOUserAudioPropertyLatency:
+    case kIOUserAudioPropertyControlList:
+    case kIOUserAudioPropertyStreams:
+    case kIOUserAudioPropertyStreamPhysicalFormat:
+    case kIOUserAudioPropertyStreamVirtualFormat:
+    case kIOUserAudioPropertyStreamAvailablePhysicalFormats:
+    case kIOUserAudioPropertyStreamAvailableVirtualFormats:
+    case kIOUserAudioPropertyStreamIsActive:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool
 dx_host_is_performing(dx_host *host, IOUserAudioClockDevice *device)
 {
     return atomic_load_explicit(&host->changing, memory_order_acquire) == device &&
@@ -210,38 +232,47 @@ call_driver(struct change *change)
     atomic_store_explicit(&host->changing_task, NULL, memory_order_release);
 }
 
+/* On the driver's queue: a clock device, or a device that is not in the directory.  No IO to stop. */
+static void
+perform_without_entry(void *context)
+{
+    struct change *const change = context;
+    struct dx_driver_link *const link = change->device->object.link;
+    if (dx_host_runs_driver(change->host, change->driver) &&
+        dx_driver_link_owns(link, IOUserAudioObjectGetObjectID(change->device)))
+        call_driver(change);
+    else
+        change->status = kIOReturnNoDevice;
+}
+
 /* On the driver's queue. */
 static void
 perform(dx_device *entry, void *argument)
 {
     struct change *const change = argument;
-    if (!entry) { // a clock device: no IO to stop
-        call_driver(change);
-        return;
-    }
-    struct snapshot *const snapshots = calloc(2, sizeof *snapshots);
-    if (!snapshots) {
-        change->status = kIOReturnNoMemory;
-        return;
-    }
-
     dx_mutex_lock(&entry->lock);
-    const bool is_its = (void *)entry->object == (void *)change->device;
-    entry->is_changing = is_its;
+    const bool is_its = (void *)entry->object == (void *)change->device && dx_entry_is_on_queue(entry);
+    entry->is_changing = entry->is_changing || is_its;
     dx_mutex_unlock(&entry->lock);
     if (!is_its) { // its driver went while it waited for its turn
         change->status = kIOReturnNoDevice;
-        free(snapshots);
         return;
     }
     dx_entry_stop_io(entry, true);
 
     IOUserAudioDevice *const device = (IOUserAudioDevice *)change->device;
-    take_snapshot(device, &snapshots[0]);
-    call_driver(change);
-    take_snapshot(device, &snapshots[1]);
-    tell_differences(change->host, entry, IOUserAudioObjectGetObjectID(device), &snapshots[0], &snapshots[1]);
-    free(snapshots);
+    struct snapshot *const snapshots = calloc(2, sizeof *snapshots);
+    if (snapshots) {
+        take_snapshot(device, &snapshots[0]);
+        call_driver(change);
+        take_snapshot(device, &snapshots[1]);
+        tell_differences(change->host, entry, IOUserAudioObjectGetObjectID(device), &snapshots[0], &snapshots[1]);
+        free(snapshots);
+    } else {
+        (void)IOUserAudioClockDeviceAbortDeviceConfigurationChange(change->device, change->action,
+                                                                   change->info); // the driver waits for an end
+        change->status = kIOReturnNoMemory;
+    }
 
     dx_mutex_lock(&entry->lock);
     entry->is_changing = false;
@@ -253,6 +284,17 @@ perform(dx_device *entry, void *argument)
         if (change->status == kIOReturnSuccess)
             change->status = status;
     }
+}
+
+static void
+run_without_entry(struct change *change)
+{
+    change->status = kIOReturnNoDevice;
+    change->driver = dx_driver_link_copy_driver(change->device->object.link);
+    IODispatchQueue *const queue = change->driver ? IOUserAudioDriverGetWorkQueue(change->driver) : NULL;
+    if (queue)
+        (void)IODispatchQueueDispatchSync_f(queue, change, perform_without_entry); // cancelled: no device
+    OSObjectRelease(queue);
 }
 
 /* On the host's queue. */
@@ -268,7 +310,7 @@ run_change(void *context)
     if (change->entry)
         dx_entry_run(change->entry, perform, change);
     else
-        perform(NULL, change);
+        run_without_entry(change);
     dx_host_tell(host, DX_EVENT_CONFIGURATION_END, change->entry, id, NULL, 0, change->status);
 }
 
@@ -276,6 +318,7 @@ static void
 finish_change(struct change *change)
 {
     dx_device_release(change->entry);
+    OSObjectRelease(change->driver);
     OSObjectRelease(change->device);
     OSObjectRelease(change->info);
 }
@@ -321,9 +364,9 @@ dx_host_change_and_wait(dx_host *host, dx_device *entry, uint64_t action, OSObje
         .action = action,
         .info = OSObjectRetain(info),
     };
-    IODispatchQueueDispatchSync_f(host->queue, &change, run_change);
+    const kern_return_t status = IODispatchQueueDispatchSync_f(host->queue, &change, run_change);
     finish_change(&change);
-    return change.status;
+    return status == kIOReturnSuccess ? change.status : status;
 }
 
 void

@@ -27,11 +27,16 @@ struct dx_client {
     dx_client *next;   // the device's list, under its lock
     char *name;
     dx_client_config config;
+    uint32_t requested_frames; // io_frames as asked for; 0: whatever the device's is
     uint32_t output_generation;
     uint32_t input_generation;
     bool has_output;
     bool has_input;
     _Atomic bool running; // written under the device's lock
+
+    /* Starting and stopping set back what the writer and the reader work with: each takes a turn. */
+    _Atomic uint32_t writer_turn;
+    _Atomic uint32_t reader_turn;
 
     struct dx_lane lane;
     struct dx_lane_state lane_state; // the writer's own
@@ -95,7 +100,7 @@ dx_client_is_cut_off(const dx_client *client)
 uint32_t
 dx_client_io_frames(const dx_client *client)
 {
-    const uint32_t frames = client->config.io_frames;
+    const uint32_t frames = client->requested_frames;
     return frames && frames < SMALLEST_IO_FRAMES ? SMALLEST_IO_FRAMES : frames;
 }
 
@@ -116,6 +121,37 @@ bool
 dx_client_plays(const dx_client *client)
 {
     return client->has_output;
+}
+
+/* ---- turns ---- */
+
+static bool
+try_turn(_Atomic uint32_t *turn) DX_REALTIME
+{
+    uint32_t is_free = 0;
+    /* acquire: pairs with the release in end_turn(). */
+    return atomic_compare_exchange_strong_explicit(turn, &is_free, 1, memory_order_acquire, memory_order_relaxed);
+}
+
+static void
+end_turn(_Atomic uint32_t *turn) DX_REALTIME
+{
+    atomic_store_explicit(turn, 0, memory_order_release);
+}
+
+/* For those who may wait: the other one has it for a few copies at most. */
+static void
+take_turn(_Atomic uint32_t *turn)
+{
+    while (!try_turn(turn))
+        dx_task_yield();
+}
+
+/* Whether there is nothing to wait for: not started, or on the way to being stopped. */
+static bool
+is_stopping(const dx_client *client)
+{
+    return !dx_client_is_running(client) || atomic_load_explicit(&client->ending, memory_order_acquire);
 }
 
 /* ---- the timeline, as a client sees it ---- */
@@ -223,6 +259,16 @@ append_output(dx_client *client, const void *data, uint32_t frames) DX_REALTIME
     atomic_store_explicit(&client->output_frames, client->lane_state.end, memory_order_relaxed);
 }
 
+/* Where frames go whose writing begins at a position: N + So + lead later, and not before what is mixed. */
+static uint64_t
+find_output_start(const dx_client *client, const struct dx_timeline_page *page, uint64_t position,
+                  uint64_t consumed) DX_REALTIME
+{
+    const uint64_t start =
+        position + page->io_frames + page->output_safety + client->config.lead_frames;
+    return start > consumed ? start : consumed;
+}
+
 /* Appends what fits now; 0 when there is no room. */
 static uint32_t
 write_some(dx_client *client, const void *data, uint32_t frames, uint64_t now) DX_REALTIME
@@ -251,7 +297,17 @@ dx_client_write(dx_client *client, const void *data, uint32_t frames, uint64_t d
         if (is_cut_off(client))
             return kIOReturnUnsupportedMode;
         const uint64_t now = dx_clock_now_ns(clock);
+        if (!try_turn(&client->writer_turn)) { // being started or stopped at this moment
+            if (now >= deadline_ns)
+                return kIOReturnTimeout;
+            dx_task_yield();
+            continue;
+        }
         const uint32_t n = write_some(client, from, frames - done, now);
+        const uint32_t quarter = client->lane.ring_frames / 4u ? client->lane.ring_frames / 4u : 1u;
+        const uint32_t want = frames - done - n < quarter ? frames - done - n : quarter;
+        const uint64_t look = find_next_look(&client->page, now, want);
+        end_turn(&client->writer_turn);
         from += (size_t)n * client->lane.bytes_per_frame;
         done += n;
         if (ret_frames)
@@ -260,11 +316,8 @@ dx_client_write(dx_client *client, const void *data, uint32_t frames, uint64_t d
             break;
         if (n)
             continue;
-        if (!dx_client_is_running(client) || now >= deadline_ns)
+        if (is_stopping(client) || now >= deadline_ns)
             return kIOReturnTimeout;
-        const uint32_t quarter = client->lane.ring_frames / 4u ? client->lane.ring_frames / 4u : 1u;
-        const uint32_t want = frames - done < quarter ? frames - done : quarter;
-        const uint64_t look = find_next_look(&client->page, now, want);
         sleep_until(client, look < deadline_ns ? look : deadline_ns);
     }
     return kIOReturnSuccess;
@@ -280,17 +333,25 @@ dx_client_drain(dx_client *client, uint64_t deadline_ns)
     if (!dx_client_is_running(client))
         return kIOReturnNotReady;
 
+    struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
+    take_turn(&client->writer_turn);
     client->lane_state.flags |= DX_LANE_DRAINING;
     publish_output(client);
+    const double last = (double)(client->lane_state.base + client->lane_state.end);
+    end_turn(&client->writer_turn);
     for (;;) {
         const uint64_t now = dx_clock_now_ns(client->device->clock);
-        const double last = (double)(client->lane_state.base + client->lane_state.end);
-        read_page(client, &client->page);
-        if (dx_timeline_page_position(&client->page, now) >= last || !dx_client_is_running(client))
+        read_page(client, &page);
+        if (is_cut_off(client))
+            return kIOReturnUnsupportedMode;
+        if (is_stopping(client))
+            return kIOReturnNotReady;
+        if (page.state != DX_TIMELINE_NONE && dx_timeline_page_position(&page, now) >= last)
             return kIOReturnSuccess;
         if (now >= deadline_ns)
             return kIOReturnTimeout;
-        const uint64_t when = dx_timeline_page_host_ns(&client->page, last) + 1u;
+        const uint64_t at = dx_timeline_page_host_ns(&page, last);
+        const uint64_t when = page.state != DX_TIMELINE_NONE && at > now ? at + 1u : now + SHORTEST_PAUSE_NS;
         sleep_until(client, when < deadline_ns ? when : deadline_ns);
     }
 }
@@ -358,7 +419,21 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
         if (is_cut_off(client))
             return kIOReturnUnsupportedMode;
         const uint64_t now = dx_clock_now_ns(clock);
-        const uint32_t n = read_some(client, to, frames - done, now, &lost);
+        if (!try_turn(&client->reader_turn)) { // being started or stopped at this moment
+            if (now >= deadline_ns)
+                return kIOReturnTimeout;
+            dx_task_yield();
+            continue;
+        }
+        uint32_t missing = 0;
+        const uint32_t n = read_some(client, to, frames - done, now, &missing);
+        const uint64_t look = find_next_look(&client->reader_page, now, frames - done - n);
+        if (missing)
+            atomic_store_explicit(&client->overrun_frames,
+                                  atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + missing,
+                                  memory_order_relaxed);
+        end_turn(&client->reader_turn);
+        lost += missing;
         to += (size_t)n * client->input_bytes_per_frame;
         done += n;
         if (ret_frames)
@@ -367,63 +442,130 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
             break;
         if (n)
             continue;
-        if (!dx_client_is_running(client) || now >= deadline_ns)
+        if (is_stopping(client) || now >= deadline_ns)
             return kIOReturnTimeout;
-        const uint64_t look = find_next_look(&client->reader_page, now, frames - done);
         sleep_until(client, look < deadline_ns ? look : deadline_ns);
     }
-    if (lost)
-        atomic_store_explicit(&client->overrun_frames,
-                              atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + lost,
-                              memory_order_relaxed);
     return lost ? kIOReturnOverrun : kIOReturnSuccess;
 }
 
 /* ---- callbacks on a task of their own ---- */
+
+/* How far behind a callback's due time its first input frame is: by then a cycle has read all of them. */
+static uint64_t
+input_behind(const dx_client *client) DX_REALTIME
+{
+    return (uint64_t)client->callback_frames + client->page.io_frames + client->page.input_safety;
+}
+
+/* The first due time at or after `least` at which a cycle is due too: the next cycle is then a whole N away. */
+static uint64_t
+align_due(const struct dx_timeline_page *page, uint64_t least) DX_REALTIME
+{
+    const uint64_t n = page->io_frames ? page->io_frames : 1u;
+    return least + (page->cycle_frame % n + n - least % n) % n;
+}
+
+/* The device time at which the first frame written by a callback due at `due` is heard. */
+static uint64_t
+find_heard(const dx_client *client, uint64_t due) DX_REALTIME
+{
+    const struct dx_timeline_page *const page = &client->page;
+    const uint64_t end = due + page->io_frames + page->output_safety + client->config.lead_frames;
+    return end - client->callback_frames;
+}
+
+static void
+count_overrun(dx_client *client, uint64_t frames) DX_REALTIME
+{
+    /* relaxed: one writer; others want a recent value. */
+    atomic_store_explicit(&client->overrun_frames,
+                          atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + frames,
+                          memory_order_relaxed);
+}
+
+static void
+call_input(dx_client *client, dx_client_cycle *cycle) DX_REALTIME
+{
+    const uint32_t frames = client->callback_frames;
+    const uint32_t lost = copy_input(client, client->input_next, client->callback_input, frames);
+    if (client->page.state == DX_TIMELINE_RUNNING) // else there is nothing that could be lost
+        count_overrun(client, lost);
+    cycle->input_time = client->input_next;
+    client->input_next += frames;
+    atomic_store_explicit(&client->input_frames,
+                          atomic_load_explicit(&client->input_frames, memory_order_relaxed) + frames,
+                          memory_order_relaxed);
+}
+
+static void
+prepare_output(dx_client *client, dx_client_cycle *cycle, uint64_t due) DX_REALTIME
+{
+    struct dx_lane_state *const state = &client->lane_state;
+    const uint64_t now = dx_clock_now_ns(client->device->clock);
+    if (!(state->flags & DX_LANE_RUNNING)) {
+        state->flags = DX_LANE_RUNNING;
+        rebase_output(client, find_heard(client, due));
+    } else if (state->base + state->end < find_consumed(&client->page, now)) {
+        rebase_output(client, find_heard(client, due));
+    }
+    cycle->output_time = state->base + state->end;
+    memset(client->callback_output, 0, (size_t)client->callback_frames * client->lane.bytes_per_frame);
+}
 
 /* One callback, due at device time `due`. */
 static void
 call_client(dx_client *client, uint64_t due, uint64_t due_ns) DX_REALTIME
 {
     const uint32_t frames = client->callback_frames;
-    const struct dx_timeline_page *const page = &client->page;
     dx_client_cycle cycle = {
         .size = sizeof cycle,
         .frames = frames,
         .host_time_ns = due_ns,
-        .sample_rate_hz = page->rate_hz,
+        .sample_rate_hz = client->page.rate_hz,
     };
 
-    if (client->has_input) {
-        const uint64_t behind = (uint64_t)frames + page->io_frames + page->input_safety;
-        const uint64_t time = due > behind ? due - behind : 0;
-        uint32_t lost = copy_input(client, time, client->callback_input, frames);
-        /* Before the first frame that was there nothing can be lost. */
-        if (time < atomic_load_explicit(&client->input_base, memory_order_relaxed) ||
-            page->state != DX_TIMELINE_RUNNING)
-            lost = 0;
-        cycle.input_time = time;
-        atomic_store_explicit(&client->overrun_frames,
-                              atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + lost,
-                              memory_order_relaxed);
-        atomic_store_explicit(&client->input_frames,
-                              atomic_load_explicit(&client->input_frames, memory_order_relaxed) + frames,
-                              memory_order_relaxed);
-    }
+    if (client->has_input)
+        call_input(client, &cycle);
     cycle.lost_frames = atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) +
                         atomic_load_explicit(&client->source.underrun_frames, memory_order_relaxed);
-    if (client->has_output) {
-        struct dx_lane_state *const state = &client->lane_state;
-        const uint64_t now = dx_clock_now_ns(client->device->clock);
-        if (state->base + state->end < find_consumed(page, now))
-            rebase_output(client, due + page->io_frames + page->output_safety + client->config.lead_frames);
-        cycle.output_time = state->base + state->end;
-        memset(client->callback_output, 0, (size_t)frames * client->lane.bytes_per_frame);
-    }
+    if (client->has_output)
+        prepare_output(client, &cycle, due);
     client->config.callback(client->config.context, &cycle, client->has_input ? client->callback_input : NULL,
                             client->has_output ? client->callback_output : NULL);
     if (client->has_output)
         append_output(client, client->callback_output, frames);
+}
+
+/*
+ * When the next callback is due, `due` being when the last one would have it; 0: there was none.
+ *
+ * A client that records is due when its input is there: a larger N postpones it, a smaller one brings it forward,
+ * and no frame is lost or doubled.
+ */
+static uint64_t
+find_due(dx_client *client, uint64_t due, double position) DX_REALTIME
+{
+    const uint32_t frames = client->callback_frames;
+    const struct dx_timeline_page *const page = &client->page;
+    if (client->has_input && due)
+        due = client->input_next + input_behind(client);
+    if (due && position <= (double)due + 2.0 * frames + page->late_tolerance)
+        return due;
+
+    /* The first, or a period or more behind: those callbacks are lost. */
+    const bool is_first = due == 0;
+    if (!client->has_input)
+        return align_due(page, (uint64_t)position + frames);
+    const uint64_t least = is_first ? client->input_next + input_behind(client) : (uint64_t)position + frames;
+    due = align_due(page, least);
+    const uint64_t input = due - input_behind(client);
+    if (is_first)
+        atomic_store_explicit(&client->input_base, input, memory_order_relaxed);
+    else if (input > client->input_next && page->state == DX_TIMELINE_RUNNING)
+        count_overrun(client, input - client->input_next);
+    client->input_next = input > client->input_next ? input : client->input_next;
+    return due;
 }
 
 static void
@@ -431,23 +573,23 @@ run_callbacks(void *argument)
 {
     dx_client *const client = argument;
     dx_clock *const clock = client->device->clock;
-    const uint32_t frames = client->callback_frames;
     uint64_t due = 0;
 
     while (!atomic_load_explicit(&client->ending, memory_order_acquire) && !is_cut_off(client)) {
         read_page(client, &client->page);
         const uint64_t now = dx_clock_now_ns(clock);
-        const double position = dx_timeline_page_position(&client->page, now);
-        /* A period or more behind: those callbacks are lost, and counted where their frames are missed. */
-        if (!due || position > (double)due + 2.0 * frames + client->page.late_tolerance)
-            due = (uint64_t)position + frames;
+        if (client->page.state == DX_TIMELINE_NONE) {
+            sleep_until(client, find_next_look(&client->page, now, 1)); // there is no time yet to be called in
+            continue;
+        }
+        due = find_due(client, due, dx_timeline_page_position(&client->page, now));
         const uint64_t due_ns = dx_timeline_page_host_ns(&client->page, (double)due);
         if (now < due_ns) {
             sleep_until(client, due_ns);
             continue; // the line may have moved meanwhile
         }
         call_client(client, due, due_ns);
-        due += frames;
+        due += client->callback_frames;
     }
 }
 
@@ -623,6 +765,7 @@ dx_client_open(dx_device *device, const dx_client_config *config, dx_client **re
         return kIOReturnNoMemory;
     client->device = dx_device_retain(device);
     client->config = *config;
+    client->requested_frames = config->io_frames;
     const char *const name = config->name ? config->name : "client";
     client->name = malloc(strlen(name) + 1);
     if (!client->name) {
@@ -639,6 +782,11 @@ dx_client_open(dx_device *device, const dx_client_config *config, dx_client **re
     }
 
     dx_mutex_lock(&device->lock);
+    if (!device->host) { // the host is gone
+        dx_mutex_unlock(&device->lock);
+        free_client(client);
+        return kIOReturnNoDevice;
+    }
     if (!client->config.io_frames) {
         struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
         read_page(client, &page);
@@ -651,6 +799,10 @@ dx_client_open(dx_device *device, const dx_client_config *config, dx_client **re
         const uint32_t device_frames =
             device->wanted_io_frames ? device->wanted_io_frames : device->host->config.io_frames;
         client->config.lead_frames = own + device_frames;
+        /* Where callbacks and cycles are out of step, one may be due right before the other: as much again. */
+        const uint32_t n = device->wanted_io_frames || own > device_frames ? device_frames : own;
+        if (own % n != 0 && n % own != 0)
+            client->config.lead_frames += n;
     }
     kern_return_t status = kIOReturnSuccess;
     if (count_clients(device) >= DX_ENGINE_MAX_SOURCES)
@@ -718,13 +870,15 @@ stop_client(dx_device *device, void *argument)
 static void
 set_start(dx_client *client)
 {
+    take_turn(&client->writer_turn);
+    take_turn(&client->reader_turn);
     const uint64_t now = dx_clock_now_ns(client->device->clock);
     read_page(client, &client->page);
     client->reader_page = client->page;
     const struct dx_timeline_page *const page = &client->page;
+    const uint64_t position = (uint64_t)dx_timeline_page_position(page, now) + 1u;
     if (client->has_input) {
-        const double position = dx_timeline_page_position(page, now);
-        client->input_next = (uint64_t)position + 1u;
+        client->input_next = position;
         atomic_store_explicit(&client->input_base, client->input_next, memory_order_relaxed);
         atomic_store_explicit(&client->input_frames, 0, memory_order_relaxed);
         memset(&client->known, 0, sizeof client->known);
@@ -732,10 +886,13 @@ set_start(dx_client *client)
     if (client->has_output && client->source.lane) {
         struct dx_lane_state *const state = &client->lane_state;
         state->epoch++;
-        state->flags = DX_LANE_RUNNING;
-        state->base = find_consumed(page, now) + client->config.lead_frames - state->begin;
+        /* Callbacks are placed by when the first of them is due. */
+        state->flags = client->config.callback ? 0u : DX_LANE_RUNNING;
+        state->base = find_output_start(client, page, position, find_consumed(page, now)) - state->begin;
         publish_output(client);
     }
+    end_turn(&client->reader_turn);
+    end_turn(&client->writer_turn);
 }
 
 kern_return_t
@@ -749,16 +906,19 @@ dx_client_start(dx_client *client)
         return kIOReturnUnsupportedMode;
 
     dx_device *const device = client->device;
+    const uint32_t timeouts = atomic_load_explicit(&device->signal.timeouts, memory_order_acquire);
     struct start start = {.client = client};
+    atomic_store_explicit(&client->ending, false, memory_order_release);
     dx_entry_run(device, start_client, &start);
     if (start.status != kIOReturnSuccess)
         return start.status;
-    if (dx_engine_wait_started(device->clock, &device->signal) == DX_ENGINE_TIMED_OUT) {
+    /* It may have timed out, and been stopped by another client or the watcher, before this one looks. */
+    if (dx_engine_wait_started(device->clock, &device->signal) == DX_ENGINE_TIMED_OUT ||
+        atomic_load_explicit(&device->signal.timeouts, memory_order_acquire) != timeouts) {
         dx_client_stop(client);
         return kIOReturnTimeout;
     }
 
-    atomic_store_explicit(&client->ending, false, memory_order_release);
     set_start(client);
     if (!client->config.callback || (client->config.flags & DX_CLIENT_SYNCHRONOUS))
         return kIOReturnSuccess;
@@ -789,9 +949,11 @@ dx_client_stop(dx_client *client)
     if (client->has_output && client->source.lane) {
         struct dx_lane_state *const state = &client->lane_state;
         /* Frames not yet heard are dropped; the next start counts from 0 again. */
+        take_turn(&client->writer_turn);
         *state = (struct dx_lane_state){.epoch = state->epoch + 1u};
         publish_output(client);
         atomic_store_explicit(&client->output_frames, 0, memory_order_relaxed);
+        end_turn(&client->writer_turn);
     }
 }
 
@@ -808,8 +970,11 @@ dx_client_close(dx_client *client)
             *link = client->next;
             break;
         }
+    dx_host *const host = device->host;
     dx_mutex_unlock(&device->lock);
     free_client(client);
+    if (host)
+        dx_host_forget_unused(host);
 }
 
 /* Device time never goes back, for nobody who asks twice. */

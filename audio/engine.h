@@ -104,6 +104,7 @@ enum dx_engine_phase {
 struct dx_engine_signal {
     _Atomic uint32_t phase;  // enum dx_engine_phase
     _Atomic uint32_t answer; // + 1 when the phase changed or a plan was taken over
+    _Atomic uint32_t timeouts; // + 1 when no zero timestamp came in time
 };
 
 struct dx_engine_config {

@@ -87,6 +87,8 @@ set_phase(struct dx_engine *engine, enum dx_engine_phase phase) DX_REALTIME
 static void
 give_up(struct dx_engine *engine) DX_REALTIME
 {
+    /* relaxed: before the phase, which is a release. */
+    atomic_fetch_add_explicit(&engine->config.signal->timeouts, 1, memory_order_relaxed);
     set_phase(engine, DX_ENGINE_TIMED_OUT);
     engine->notice_pending = true;
 }

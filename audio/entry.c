@@ -100,30 +100,53 @@ dx_device_copy_object(dx_device *device)
 
 struct run {
     dx_device *entry;
+    IOUserAudioDriver *driver; // whose queue it is
     void (*function)(dx_device *entry, void *argument);
     void *argument;
+    bool done;
 };
 
+/* A driver comes and goes on its own queue: here it stays. */
 static void
 run_function(void *context)
 {
-    const struct run *const run = context;
-    run->function(run->entry, run->argument);
+    struct run *const run = context;
+    dx_mutex_lock(&run->entry->lock);
+    run->done = run->entry->driver == run->driver;
+    dx_mutex_unlock(&run->entry->lock);
+    if (run->done)
+        run->function(run->entry, run->argument);
+}
+
+bool
+dx_entry_is_on_queue(dx_device *entry)
+{
+    IODispatchQueue *const queue = entry->driver ? IOUserAudioDriverGetWorkQueue(entry->driver) : NULL;
+    const bool is_on_queue = queue && IODispatchQueueOnQueue(queue);
+    OSObjectRelease(queue);
+    return is_on_queue;
 }
 
 void
 dx_entry_run(dx_device *entry, void (*function)(dx_device *entry, void *argument), void *argument)
 {
-    struct run run = {entry, function, argument};
-    dx_mutex_lock(&entry->lock);
-    IODispatchQueue *const queue = entry->driver ? IOUserAudioDriverGetWorkQueue(entry->driver) : NULL;
-    dx_mutex_unlock(&entry->lock);
-    /* The driver may go, and another come, before the function has the lock: it looks again. */
-    if (queue)
-        IODispatchQueueDispatchSync_f(queue, &run, run_function);
-    else
-        run_function(&run);
-    OSObjectRelease(queue);
+    struct run run = {.entry = entry, .function = function, .argument = argument};
+    while (!run.done) {
+        dx_mutex_lock(&entry->lock);
+        run.driver = OSObjectRetain(entry->driver);
+        IODispatchQueue *const queue = run.driver ? IOUserAudioDriverGetWorkQueue(run.driver) : NULL;
+        dx_mutex_unlock(&entry->lock);
+        if (!queue || IODispatchQueueDispatchSync_f(queue, &run, run_function) != kIOReturnSuccess) {
+            /* No queue, or a driver that cancelled it.  When a driver came meanwhile, the function found that
+             * it is not on its queue, and runs again. */
+            function(entry, argument);
+            dx_mutex_lock(&entry->lock);
+            run.done = entry->driver == run.driver;
+            dx_mutex_unlock(&entry->lock);
+        }
+        OSObjectRelease(queue);
+        OSObjectRelease(run.driver);
+    }
 }
 
 /* ---- shapes: what clients of a stream depend on ---- */
@@ -537,7 +560,9 @@ stop_after_timeout(dx_device *entry, void *argument)
 void
 dx_entry_look_after(dx_device *entry)
 {
-    if (atomic_load_explicit(&entry->signal.phase, memory_order_acquire) == DX_ENGINE_TIMED_OUT) {
+    const uint32_t timeouts = atomic_load_explicit(&entry->signal.timeouts, memory_order_acquire);
+    if (timeouts != entry->told_timeouts) {
+        entry->told_timeouts = timeouts;
         dx_host_log(entry->host, "%s: no zero timestamp in time: IO is stopped", entry->uid);
         dx_entry_run(entry, stop_after_timeout, NULL);
         dx_host_tell(entry->host, DX_EVENT_START_TIMEOUT, entry, 0, NULL, 0, kIOReturnTimeout);
@@ -662,7 +687,7 @@ dx_entry_start_io(dx_device *entry)
 
     dx_mutex_lock(&entry->lock);
     const bool is_wanted =
-        !entry->engine && entry->object && !entry->is_changing && has_running_client(entry);
+        !entry->engine && dx_entry_is_on_queue(entry) && !entry->is_changing && has_running_client(entry);
     kern_return_t status = is_wanted ? prepare_io(entry, config) : kIOReturnSuccess;
     if (status != kIOReturnSuccess)
         undo_prepare(entry);
@@ -692,6 +717,10 @@ void
 dx_entry_stop_io(dx_device *entry, bool tell)
 {
     dx_mutex_lock(&entry->lock);
+    if (!dx_entry_is_on_queue(entry)) { // it has no driver, or a new one: nothing to stop, or not here
+        dx_mutex_unlock(&entry->lock);
+        return;
+    }
     struct dx_engine *const engine = entry->engine;
     IOUserAudioDriver *const driver = entry->driver;
     const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(entry->object);
@@ -768,7 +797,7 @@ prewarm(dx_device *entry, void *argument)
 {
     struct prewarm *const request = argument;
     dx_mutex_lock(&entry->lock);
-    IOUserAudioDriver *const driver = entry->driver;
+    IOUserAudioDriver *const driver = dx_entry_is_on_queue(entry) ? entry->driver : NULL;
     const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(entry->object);
     /* It runs, which is more; or is so already. */
     const bool is_so = entry->engine || entry->is_prewarmed == request->prewarmed;
@@ -777,6 +806,7 @@ prewarm(dx_device *entry, void *argument)
         request->status = kIOReturnNoDevice;
         return;
     }
+    request->status = kIOReturnSuccess;
     if (is_so)
         return;
 

@@ -48,7 +48,7 @@ struct dx_entry_dsp {
 
 struct dx_device {
     _Atomic uint32_t references;
-    dx_host *host; // not retained; NULL once the host is gone
+    dx_host *host; // not retained; NULL once the host is gone: then nothing but clients' lookups come
     dx_clock *clock;
     char *uid;
     dx_device *next; // the host's list, under its lock
@@ -61,6 +61,7 @@ struct dx_device {
     struct dx_stream_shape input_shapes[DX_MAX_STREAMS];
 
     uint64_t told_overloads; // the host's watcher's own
+    uint32_t told_timeouts;  // the same
 
     struct dx_mutex lock; // guards what follows
     IOUserAudioDriver *driver; // retained; NULL: none
@@ -106,7 +107,14 @@ void dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDev
  */
 void dx_entry_detach(dx_device *entry, bool tell);
 
-/** Runs a function on the queue of the entry's driver; where it stands when there is none. */
+/** Whether the caller is on the queue of the entry's driver; no when there is none.  Lock held. */
+bool dx_entry_is_on_queue(dx_device *entry);
+
+/**
+ * Runs a function on the queue of the entry's driver; where it stands when there is none.
+ *
+ * A driver may come between the look and the function: then the function runs again, on its queue.
+ */
 void dx_entry_run(dx_device *entry, void (*function)(dx_device *entry, void *argument), void *argument);
 
 /**

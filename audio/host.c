@@ -14,7 +14,7 @@
 #define DEFAULT_IO_FRAMES 512u
 #define DEFAULT_IO_PRIORITY 80
 #define DEFAULT_START_TIMEOUT_NS 5000000000u
-#define MAX_DEVICES 1024u
+#define MAX_SELECTORS 256u // IOUserAudioDriverPropertiesChanged() takes no more
 
 void
 dx_host_log(dx_host *host, const char *format, ...)
@@ -93,13 +93,12 @@ dx_host_settle(dx_host *host)
 
 /* ---- making and freeing ---- */
 
-/* All entries, +1 each: so that they can be asked without the host's lock. */
-static uint32_t
-copy_entries(dx_host *host, dx_device **entries)
+uint32_t
+dx_host_copy_entries(dx_host *host, dx_device **entries)
 {
     uint32_t n = 0;
     dx_mutex_lock(&host->lock);
-    for (dx_device *device = host->devices; device && n < MAX_DEVICES; device = device->next)
+    for (dx_device *device = host->devices; device && n < DX_HOST_MAX_DEVICES; device = device->next)
         entries[n++] = dx_device_retain(device);
     dx_mutex_unlock(&host->lock);
     return n;
@@ -117,7 +116,7 @@ watch(void *argument)
         const uint32_t notices = atomic_load_explicit(&host->notices, memory_order_acquire);
         if (atomic_load_explicit(&host->ending, memory_order_acquire))
             return;
-        const uint32_t count = copy_entries(host, entries);
+        const uint32_t count = dx_host_copy_entries(host, entries);
         for (uint32_t i = 0; i < count; i++) {
             dx_entry_look_after(entries[i]);
             dx_device_release(entries[i]);
@@ -168,8 +167,8 @@ dx_host_create(const dx_host_config *config, dx_host **ret_host)
     }
     host->config.saved_state = NULL; // borrowed for the call
     if (status == kIOReturnSuccess) {
-        host->watched = calloc(MAX_DEVICES, sizeof(dx_device *));
-        host->detached = calloc(MAX_DEVICES, sizeof(dx_device *));
+        host->watched = calloc(DX_HOST_MAX_DEVICES, sizeof(dx_device *));
+        host->detached = calloc(DX_HOST_MAX_DEVICES, sizeof(dx_device *));
         status = host->watched && host->detached ? kIOReturnSuccess : kIOReturnNoMemory;
     }
     if (status == kIOReturnSuccess) {
@@ -207,6 +206,9 @@ dx_host_destroy(dx_host *host)
     while (host->devices) {
         dx_device *const device = host->devices;
         host->devices = device->next;
+        dx_mutex_lock(&device->lock);
+        device->host = NULL;
+        dx_mutex_unlock(&device->lock);
         dx_device_release(device);
     }
     free_host(host);
@@ -214,9 +216,8 @@ dx_host_destroy(dx_host *host)
 
 /* ---- the directory ---- */
 
-/* Takes out entries that nobody holds: neither a driver (see dx_entry_attach()) nor anybody else. */
-static void
-forget_unused(dx_host *host)
+void
+dx_host_forget_unused(dx_host *host)
 {
     dx_mutex_lock(&host->lock);
     for (dx_device **link = &host->devices; *link;) {
@@ -253,10 +254,11 @@ is_visible(dx_device *device)
 size_t
 dx_host_copy_devices(dx_host *host, dx_device **devices, size_t capacity)
 {
-    dx_device **const entries = host ? malloc(MAX_DEVICES * sizeof(dx_device *)) : NULL;
+    dx_device **const entries = host ? malloc(DX_HOST_MAX_DEVICES * sizeof(dx_device *)) : NULL;
     if (!entries)
         return 0;
-    const uint32_t count = copy_entries(host, entries);
+    dx_host_forget_unused(host);
+    const uint32_t count = dx_host_copy_entries(host, entries);
     size_t n = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (is_visible(entries[i])) {
@@ -275,6 +277,7 @@ dx_host_copy_device(dx_host *host, const char *uid)
 {
     if (!host || !uid)
         return NULL;
+    dx_host_forget_unused(host);
     dx_mutex_lock(&host->lock);
     dx_device *const device = dx_device_retain(find_device(host, uid));
     dx_mutex_unlock(&host->lock);
@@ -296,11 +299,11 @@ can_be_default(dx_device *device, IOUserAudioStreamDirection direction)
 dx_device *
 dx_host_copy_default_device(dx_host *host, IOUserAudioStreamDirection direction)
 {
-    dx_device **const entries = host ? malloc(MAX_DEVICES * sizeof(dx_device *)) : NULL;
+    dx_device **const entries = host ? malloc(DX_HOST_MAX_DEVICES * sizeof(dx_device *)) : NULL;
     if (!entries)
         return NULL;
     dx_device *found = NULL;
-    const uint32_t count = copy_entries(host, entries);
+    const uint32_t count = dx_host_copy_entries(host, entries);
     for (uint32_t i = 0; i < count; i++) {
         if (!found && can_be_default(entries[i], direction))
             found = dx_device_retain(entries[i]);
@@ -399,7 +402,7 @@ detach_on_queue(void *context)
     const struct detach *const detach = context;
     dx_host *const host = detach->host;
     dx_device **const entries = host->detached; // one driver's queue at a time: see detach_devices()
-    const uint32_t count = copy_entries(host, entries);
+    const uint32_t count = dx_host_copy_entries(host, entries);
     for (uint32_t i = 0; i < count; i++) {
         dx_mutex_lock(&entries[i]->lock);
         const bool is_its = entries[i]->driver == detach->driver;
@@ -408,7 +411,7 @@ detach_on_queue(void *context)
             withdraw_device(host, entries[i], detach->tell);
         dx_device_release(entries[i]);
     }
-    forget_unused(host);
+    dx_host_forget_unused(host);
 }
 
 static void
@@ -423,6 +426,25 @@ detach_devices(dx_host *host, IOUserAudioDriver *driver, bool tell)
         detach_on_queue(&detach);
     dx_mutex_unlock(&host->detaching);
     OSObjectRelease(queue);
+}
+
+/* Under the host's lock. */
+static struct dx_running_driver **
+find_driver(dx_host *host, const IOUserAudioDriver *driver)
+{
+    struct dx_running_driver **link = &host->drivers;
+    while (*link && (*link)->driver != driver)
+        link = &(*link)->next;
+    return link;
+}
+
+bool
+dx_host_runs_driver(dx_host *host, const IOUserAudioDriver *driver)
+{
+    dx_mutex_lock(&host->lock);
+    const bool runs = *find_driver(host, driver);
+    dx_mutex_unlock(&host->lock);
+    return runs;
 }
 
 /* Looks which devices a driver has now, and makes the directory agree. */
@@ -445,17 +467,20 @@ look_at_devices(void *context)
 {
     const struct look *const look = context;
     dx_host *const host = look->host;
-    IOUserAudioDevice **const objects = calloc(MAX_DEVICES, sizeof(IOUserAudioDevice *));
-    dx_device **const entries = calloc(MAX_DEVICES, sizeof(dx_device *));
+    /* One that is being stopped has lost its devices, here on its queue, or is about to. */
+    if (!dx_host_runs_driver(host, look->driver))
+        return;
+    IOUserAudioDevice **const objects = calloc(DX_HOST_MAX_DEVICES, sizeof(IOUserAudioDevice *));
+    dx_device **const entries = calloc(DX_HOST_MAX_DEVICES, sizeof(dx_device *));
     if (!objects || !entries) {
         dx_host_log(host, "no memory to look at a driver's devices");
         free(objects);
         free(entries);
         return;
     }
-    uint32_t count = dx_driver_copy_devices(look->driver, objects, MAX_DEVICES);
-    count = count < MAX_DEVICES ? count : MAX_DEVICES;
-    const uint32_t entry_count = copy_entries(host, entries);
+    uint32_t count = dx_driver_copy_devices(look->driver, objects, DX_HOST_MAX_DEVICES);
+    count = count < DX_HOST_MAX_DEVICES ? count : DX_HOST_MAX_DEVICES;
+    const uint32_t entry_count = dx_host_copy_entries(host, entries);
     for (uint32_t i = 0; i < entry_count; i++) {
         dx_mutex_lock(&entries[i]->lock);
         const bool is_gone =
@@ -510,6 +535,7 @@ void
 dx_host_properties_changed(dx_host *host, IOUserAudioDriver *driver, IOUserAudioObjectID object,
                            const IOUserAudioObjectPropertySelector *selectors, uint32_t count)
 {
+    IOUserAudioObjectPropertySelector others[MAX_SELECTORS];
     if (object == kIOUserAudioObjectIDDriver && dx_driver_is_registered(driver)) {
         for (uint32_t i = 0; i < count; i++)
             if (selectors[i] == kIOUserAudioPropertyDeviceList) {
@@ -519,35 +545,50 @@ dx_host_properties_changed(dx_host *host, IOUserAudioDriver *driver, IOUserAudio
     }
     dx_device *const entry = copy_entry_for_object(host, driver, object);
     /* While a change is performed the listener is told of the differences, at its end. */
-    if (!entry || !dx_host_is_changing(host, entry))
+    if (entry && dx_host_is_changing(host, entry)) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < count && n < MAX_SELECTORS; i++)
+            if (!dx_host_is_in_snapshot(selectors[i]))
+                others[n++] = selectors[i];
+        selectors = others;
+        count = n;
+    }
+    if (count)
         dx_host_tell(host, DX_EVENT_PROPERTIES_CHANGED, entry, object, selectors, count, kIOReturnSuccess);
     dx_device_release(entry);
+}
+
+struct removal {
+    dx_host *host;
+    IOUserAudioObject *object;
+};
+
+static void
+withdraw_object(void *context)
+{
+    const struct removal *const removal = context;
+    dx_device *const entry = dx_host_copy_entry_of(removal->host, (IOUserAudioClockDevice *)removal->object);
+    if (entry)
+        withdraw_device(removal->host, entry, true);
+    dx_device_release(entry);
+    dx_host_forget_unused(removal->host);
 }
 
 void
 dx_host_object_removed(dx_host *host, IOUserAudioDriver *driver, IOUserAudioObject *object)
 {
-    (void)driver; // the entry knows it
     if (!OSDynamicCast(IOUserAudioDevice, object))
         return;
-    dx_device *const entry = dx_host_copy_entry_of(host, (IOUserAudioClockDevice *)object);
-    if (!entry)
-        return;
-    withdraw_device(host, entry, true);
-    dx_device_release(entry);
-    forget_unused(host);
+    struct removal removal = {host, object};
+    IODispatchQueue *const queue = IOUserAudioDriverGetWorkQueue(driver);
+    if (queue)
+        IODispatchQueueDispatchSync_f(queue, &removal, withdraw_object);
+    else
+        withdraw_object(&removal);
+    OSObjectRelease(queue);
 }
 
 /* ---- drivers ---- */
-
-static struct dx_running_driver **
-find_driver(dx_host *host, const IOUserAudioDriver *driver)
-{
-    struct dx_running_driver **link = &host->drivers;
-    while (*link && (*link)->driver != driver)
-        link = &(*link)->next;
-    return link;
-}
 
 /* Takes a driver off the list; false when it is not on it. */
 static bool
@@ -601,13 +642,22 @@ dx_host_start_driver(dx_host *host, IOUserAudioDriver *driver, OSDictionary *pro
     return status;
 }
 
+static kern_return_t
+stop_on_queue(void *context)
+{
+    return IOUserAudioDriverStop(context, NULL);
+}
+
 kern_return_t
 dx_host_stop_driver(dx_host *host, IOUserAudioDriver *driver)
 {
     if (!host || !driver || !take_driver(host, driver))
         return kIOReturnNotFound;
     detach_devices(host, driver, true);
-    const kern_return_t status = IOUserAudioDriverStop(driver, NULL);
+    IODispatchQueue *const queue = IOUserAudioDriverGetWorkQueue(driver);
+    const kern_return_t status =
+        queue ? IODispatchQueueRunAction_f(queue, driver, stop_on_queue) : stop_on_queue(driver);
+    OSObjectRelease(queue);
     dx_driver_detach(driver);
     OSObjectRelease(driver);
     return status;

@@ -38,6 +38,17 @@ struct dx_host {
     _Atomic(const void *) changing_task;
 };
 
+#define DX_HOST_MAX_DEVICES 1024u
+
+/** All entries, +1 each, at most DX_HOST_MAX_DEVICES: so that they can be asked without the host's lock. */
+uint32_t dx_host_copy_entries(dx_host *host, dx_device **entries);
+
+/** Whether a driver is one that was started here and is not being stopped. */
+bool dx_host_runs_driver(dx_host *host, const IOUserAudioDriver *driver);
+
+/** Takes out entries that nobody holds: neither a driver (see dx_entry_attach()) nor anybody else. */
+void dx_host_forget_unused(dx_host *host);
+
 /** Queues an event for the listener; `device` is retained until it was told. */
 void dx_host_tell(dx_host *host, dx_host_event_kind kind, dx_device *device, IOUserAudioObjectID object,
                   const IOUserAudioObjectPropertySelector *selectors, uint32_t count, kern_return_t status);
@@ -53,6 +64,9 @@ void dx_host_save_device(dx_host *host, dx_device *entry);
 
 /** Gives an entry's driver what was kept, as far as it wants it.  On the driver's queue. */
 void dx_host_restore_device(dx_host *host, dx_device *entry);
+
+/** Whether a property is one whose differences are told at the end of a change. */
+bool dx_host_is_in_snapshot(IOUserAudioObjectPropertySelector selector);
 
 /** Whether the change of an entry's device is being performed now. */
 bool dx_host_is_changing(dx_host *host, dx_device *entry);

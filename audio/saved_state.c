@@ -221,17 +221,18 @@ dx_host_restore_device(dx_host *host, dx_device *entry)
 OSDictionary *
 dx_host_copy_saved_state(dx_host *host)
 {
-    dx_device *devices[64];
-    const size_t count = host ? dx_host_copy_devices(host, devices, 64) : 0;
-    for (size_t i = 0; i < count && i < 64; i++) {
+    dx_device **const devices = host ? calloc(DX_HOST_MAX_DEVICES, sizeof(dx_device *)) : NULL;
+    if (!devices)
+        return NULL;
+    const uint32_t count = dx_host_copy_entries(host, devices); // hidden ones too
+    for (uint32_t i = 0; i < count; i++) {
         dx_mutex_lock(&devices[i]->lock);
         if (devices[i]->object)
             dx_host_save_device(host, devices[i]);
         dx_mutex_unlock(&devices[i]->lock);
         dx_device_release(devices[i]);
     }
-    if (!host)
-        return NULL;
+    free(devices);
     dx_mutex_lock(&host->lock);
     OSDictionary *const copy = OSDictionaryCreateWithDictionary(host->saved);
     dx_mutex_unlock(&host->lock);
