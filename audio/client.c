@@ -57,6 +57,7 @@ struct dx_client {
     _Atomic uint64_t input_frames;
     _Atomic uint64_t overrun_frames;
     _Atomic uint64_t last_device_time;
+    _Atomic uint32_t output_distance; // of callbacks: from the due time to the end of what is heard; 0: none yet
 
     struct dx_task *task; // runs the callback
     _Atomic uint32_t stop; // + 1 to make the task look
@@ -468,11 +469,13 @@ align_due(const struct dx_timeline_page *page, uint64_t least) DX_REALTIME
 
 /* The device time at which the first frame written by a callback due at `due` is heard. */
 static uint64_t
-find_heard(const dx_client *client, uint64_t due) DX_REALTIME
+find_heard(const dx_client *client, uint64_t due, uint64_t consumed) DX_REALTIME
 {
     const struct dx_timeline_page *const page = &client->page;
     const uint64_t end = due + page->io_frames + page->output_safety + client->config.lead_frames;
-    return end - client->callback_frames;
+    const uint64_t heard = end > client->callback_frames ? end - client->callback_frames : 0;
+    /* What a larger N has mixed already can no longer be changed. */
+    return heard < consumed ? consumed + client->config.lead_frames : heard;
 }
 
 static void
@@ -502,14 +505,14 @@ static void
 prepare_output(dx_client *client, dx_client_cycle *cycle, uint64_t due) DX_REALTIME
 {
     struct dx_lane_state *const state = &client->lane_state;
-    const uint64_t now = dx_clock_now_ns(client->device->clock);
-    if (!(state->flags & DX_LANE_RUNNING)) {
-        state->flags = DX_LANE_RUNNING;
-        rebase_output(client, find_heard(client, due));
-    } else if (state->base + state->end < find_consumed(&client->page, now)) {
-        rebase_output(client, find_heard(client, due));
+    const uint64_t consumed = find_consumed(&client->page, dx_clock_now_ns(client->device->clock));
+    if (!(state->flags & DX_LANE_RUNNING) || state->base + state->end < consumed) {
+        state->flags |= DX_LANE_RUNNING;
+        rebase_output(client, find_heard(client, due, consumed));
     }
     cycle->output_time = state->base + state->end;
+    const uint64_t distance = cycle->output_time + client->callback_frames - due;
+    atomic_store_explicit(&client->output_distance, (uint32_t)distance, memory_order_relaxed);
     memset(client->callback_output, 0, (size_t)client->callback_frames * client->lane.bytes_per_frame);
 }
 
@@ -1006,6 +1009,7 @@ dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIM
     const uint64_t position = (uint64_t)dx_timeline_page_position(&page, now);
     const bool synchronous = client->config.flags & DX_CLIENT_SYNCHRONOUS;
     const uint32_t n = page.io_frames;
+    const uint32_t distance = atomic_load_explicit(&client->output_distance, memory_order_relaxed);
     *ret_status = (dx_client_status){
         .size = sizeof *ret_status,
         .is_running = dx_client_is_running(client),
@@ -1020,8 +1024,9 @@ dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIM
         .underrun_frames = atomic_load_explicit(&client->source.underrun_frames, memory_order_relaxed),
         .overrun_frames = atomic_load_explicit(&client->overrun_frames, memory_order_relaxed),
         .limited_samples = atomic_load_explicit(&client->source.limited_samples, memory_order_relaxed),
-        .output_latency_frames = n + page.output_safety + (synchronous ? 0 : client->config.lead_frames) +
-                                 (client->has_output ? load_latency(&client->device->output_shapes[client->config.output_stream]) : 0),
+        .output_latency_frames =
+            (distance ? distance : n + page.output_safety + (synchronous ? 0 : client->config.lead_frames)) +
+            (client->has_output ? load_latency(&client->device->output_shapes[client->config.output_stream]) : 0),
         .input_latency_frames =
             n + page.input_safety + (client->has_input ? load_latency(&client->device->input_shapes[client->config.input_stream]) : 0),
     };
