@@ -100,8 +100,7 @@ IOUserAudioBoxHandleChangeAcquireBox_super(IOUserAudioBox *box, bool is_acquired
 {
     if (!check(box))
         return kIOReturnBadArgument;
-    return IOUserAudioBoxIsAcquirable(box) ? IOUserAudioBoxSetIsAcquired(box, is_acquired)
-                                           : kIOReturnUnsupported;
+    return IOUserAudioBoxIsAcquirable(box) ? IOUserAudioBoxSetIsAcquired(box, is_acquired) : kIOReturnUnsupported;
 }
 
 kern_return_t
@@ -270,8 +269,7 @@ IOUserAudioBoxSetTransportType(IOUserAudioBox *box, IOUserAudioTransportType tra
 IOUserAudioTransportType
 IOUserAudioBoxGetTransportType(IOUserAudioBox *box)
 {
-    return check(box) ? dx_object_get_u32(&box->transport_type)
-                      : (uint32_t)IOUserAudioTransportTypeUnknown;
+    return check(box) ? dx_object_get_u32(&box->transport_type) : (uint32_t)IOUserAudioTransportTypeUnknown;
 }
 
 kern_return_t
@@ -291,9 +289,9 @@ IOUserAudioBoxGetAcquisitionFailure(IOUserAudioBox *box)
 kern_return_t
 IOUserAudioBoxSetHasAudio(IOUserAudioBox *box, bool has_audio)
 {
-    return check(box) ? dx_object_set_u32(&box->object, &box->has_audio, has_audio,
-                                          kIOUserAudioPropertyBoxHasAudio)
-                      : kIOReturnBadArgument;
+    return check(box)
+               ? dx_object_set_u32(&box->object, &box->has_audio, has_audio, kIOUserAudioPropertyBoxHasAudio)
+               : kIOReturnBadArgument;
 }
 
 bool
@@ -305,9 +303,9 @@ IOUserAudioBoxHasAudio(IOUserAudioBox *box)
 kern_return_t
 IOUserAudioBoxSetHasVideo(IOUserAudioBox *box, bool has_video)
 {
-    return check(box) ? dx_object_set_u32(&box->object, &box->has_video, has_video,
-                                          kIOUserAudioPropertyBoxHasVideo)
-                      : kIOReturnBadArgument;
+    return check(box)
+               ? dx_object_set_u32(&box->object, &box->has_video, has_video, kIOUserAudioPropertyBoxHasVideo)
+               : kIOReturnBadArgument;
 }
 
 bool
@@ -319,8 +317,7 @@ IOUserAudioBoxHasVideo(IOUserAudioBox *box)
 kern_return_t
 IOUserAudioBoxSetHasMIDI(IOUserAudioBox *box, bool has_midi)
 {
-    return check(box) ? dx_object_set_u32(&box->object, &box->has_midi, has_midi,
-                                          kIOUserAudioPropertyBoxHasMIDI)
+    return check(box) ? dx_object_set_u32(&box->object, &box->has_midi, has_midi, kIOUserAudioPropertyBoxHasMIDI)
                       : kIOReturnBadArgument;
 }
 
@@ -347,9 +344,9 @@ IOUserAudioBoxIsProtected(IOUserAudioBox *box)
 kern_return_t
 IOUserAudioBoxSetIsAcquired(IOUserAudioBox *box, bool is_acquired)
 {
-    return check(box) ? dx_object_set_u32(&box->object, &box->is_acquired, is_acquired,
-                                          kIOUserAudioPropertyBoxAcquired)
-                      : kIOReturnBadArgument;
+    return check(box)
+               ? dx_object_set_u32(&box->object, &box->is_acquired, is_acquired, kIOUserAudioPropertyBoxAcquired)
+               : kIOReturnBadArgument;
 }
 
 bool

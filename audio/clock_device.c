@@ -149,8 +149,7 @@ IOUserAudioClockDeviceSetOverrides(IOUserAudioClockDevice *device,
 bool
 dx_clock_device_init(IOUserAudioClockDevice *device, IOUserAudioDriver *driver, bool supports_prewarming,
                      OSString *device_uid, OSString *model_uid, OSString *manufacturer_uid,
-                     uint32_t zero_timestamp_period, IOUserAudioClassID class_id,
-                     IOUserAudioClassID base_class_id)
+                     uint32_t zero_timestamp_period, IOUserAudioClassID class_id, IOUserAudioClassID base_class_id)
 {
     if (device->uid || !dx_is_identifier(device_uid) || (model_uid && !dx_is_identifier(model_uid)) ||
         (manufacturer_uid && !dx_is_identifier(manufacturer_uid)) || zero_timestamp_period == 0 ||
@@ -283,8 +282,7 @@ IOUserAudioClockDeviceStopIO_super(IOUserAudioClockDevice *device, IOUserAudioSt
     IOUserAudioClockDevice *const d = check(device);
     if (!d || !are_flags(flags))
         return kIOReturnBadArgument;
-    const bool is_running =
-        dx_object_get_u32(&d->transport_state) == IOUserAudioDeviceTransportStateRunning;
+    const bool is_running = dx_object_get_u32(&d->transport_state) == IOUserAudioDeviceTransportStateRunning;
     if (flags == IOUserAudioStartStopFlagsPrewarm && is_running)
         return kIOReturnSuccess;
     const kern_return_t status = d->ops->stop_streams ? d->ops->stop_streams(d, flags) : kIOReturnSuccess;
@@ -327,8 +325,7 @@ IOUserAudioClockDeviceRequestDeviceConfigurationChange(IOUserAudioClockDevicePtr
     struct dx_host_call call;
     if (!dx_driver_link_enter_host(d->object.link, d->object.id, &call))
         return kIOReturnNotReady;
-    const kern_return_t status =
-        dx_host_request_configuration_change(call.host, d, change_action, change_info);
+    const kern_return_t status = dx_host_request_configuration_change(call.host, d, change_action, change_info);
     dx_driver_link_leave_host(d->object.link, &call);
     return status;
 }
@@ -394,8 +391,8 @@ IOUserAudioClockDevicePerformDeviceConfigurationChange(IOUserAudioClockDevicePtr
 }
 
 kern_return_t
-IOUserAudioClockDeviceAbortDeviceConfigurationChange_super(IOUserAudioClockDevice *device,
-                                                           uint64_t change_action, OSObjectPtr change_info)
+IOUserAudioClockDeviceAbortDeviceConfigurationChange_super(IOUserAudioClockDevice *device, uint64_t change_action,
+                                                           OSObjectPtr change_info)
 {
     (void)change_action;
     (void)change_info;
@@ -607,8 +604,7 @@ IOUserAudioClockDeviceGetNumberAvailableSampleRates(IOUserAudioClockDevicePtr de
 }
 
 size_t
-IOUserAudioClockDeviceGetAvailableSampleRates(IOUserAudioClockDevicePtr device, double *sample_rates,
-                                              size_t count)
+IOUserAudioClockDeviceGetAvailableSampleRates(IOUserAudioClockDevicePtr device, double *sample_rates, size_t count)
 {
     IOUserAudioClockDevice *const d = check(device);
     if (!d || !sample_rates)
@@ -694,8 +690,7 @@ IOUserAudioClockDeviceSetClockAlgorithm(IOUserAudioClockDevicePtr device,
                clock_algorithm != IOUserAudioClockAlgorithmSimpleIIR &&
                clock_algorithm != IOUserAudioClockAlgorithmTwelvePtMovingWindowAverage))
         return kIOReturnBadArgument;
-    return dx_object_set_u32(&d->object, &d->clock_algorithm, clock_algorithm,
-                             kIOUserAudioPropertyClockAlgorithm);
+    return dx_object_set_u32(&d->object, &d->clock_algorithm, clock_algorithm, kIOUserAudioPropertyClockAlgorithm);
 }
 
 IOUserAudioClockAlgorithm
@@ -770,8 +765,8 @@ IOUserAudioClockDeviceSetWantsControlsRestored(IOUserAudioClockDevicePtr device,
     IOUserAudioClockDevice *const d = check(device);
     /* relaxed: read by the host after the device was published. */
     if (d && dx_object_get_u32(&d->object.owner_id) == kIOUserAudioObjectIDUnknown)
-        atomic_store_explicit(&d->wants_controls_restored,
-                              wants_controls_restored ? DX_CHOICE_YES : DX_CHOICE_NO, memory_order_relaxed);
+        atomic_store_explicit(&d->wants_controls_restored, wants_controls_restored ? DX_CHOICE_YES : DX_CHOICE_NO,
+                              memory_order_relaxed);
 }
 
 bool
@@ -878,8 +873,7 @@ IOUserAudioClockDeviceGetCurrentZeroTimestamp(IOUserAudioClockDevicePtr device, 
 }
 
 void
-IOUserAudioClockDeviceGetCurrentClientSampleTime(IOUserAudioClockDevicePtr device,
-                                                 uint64_t *ret_input_sample_time,
+IOUserAudioClockDeviceGetCurrentClientSampleTime(IOUserAudioClockDevicePtr device, uint64_t *ret_input_sample_time,
                                                  uint64_t *ret_output_sample_time)
 {
     IOUserAudioClockDevice *const d = check(device);

@@ -89,8 +89,8 @@ struct streams {
 static void
 copy_all_streams(IOUserAudioDevice *device, struct streams *ret_streams)
 {
-    ret_streams->count = dx_device_copy_streams(device, IOUserAudioStreamDirectionOutput, ret_streams->items,
-                                                DX_MAX_STREAMS);
+    ret_streams->count =
+        dx_device_copy_streams(device, IOUserAudioStreamDirectionOutput, ret_streams->items, DX_MAX_STREAMS);
     ret_streams->count += dx_device_copy_streams(device, IOUserAudioStreamDirectionInput,
                                                  ret_streams->items + ret_streams->count, DX_MAX_STREAMS);
 }
@@ -209,8 +209,8 @@ IOUserAudioDeviceAlloc(void)
 kern_return_t
 IOUserAudioDeviceSetOverrides(IOUserAudioDevice *device, const IOUserAudioDeviceOverrides *overrides)
 {
-    return dx_overrides_set(device, &device_class, device ? &device->overrides : NULL,
-                            sizeof device->overrides, overrides);
+    return dx_overrides_set(device, &device_class, device ? &device->overrides : NULL, sizeof device->overrides,
+                            overrides);
 }
 
 bool
@@ -320,8 +320,8 @@ kern_return_t
 IOUserAudioDevicePerformDeviceConfigurationChange_super(IOUserAudioDevice *device, uint64_t change_action,
                                                         OSObjectPtr change_info)
 {
-    return check(device) ? IOUserAudioClockDevicePerformDeviceConfigurationChange_super(
-                               &device->clock, change_action, change_info)
+    return check(device) ? IOUserAudioClockDevicePerformDeviceConfigurationChange_super(&device->clock,
+                                                                                        change_action, change_info)
                          : kIOReturnBadArgument;
 }
 
@@ -336,8 +336,8 @@ kern_return_t
 IOUserAudioDeviceAbortDeviceConfigurationChange_super(IOUserAudioDevice *device, uint64_t change_action,
                                                       OSObjectPtr change_info)
 {
-    return check(device) ? IOUserAudioClockDeviceAbortDeviceConfigurationChange_super(
-                               &device->clock, change_action, change_info)
+    return check(device) ? IOUserAudioClockDeviceAbortDeviceConfigurationChange_super(&device->clock,
+                                                                                      change_action, change_info)
                          : kIOReturnBadArgument;
 }
 
@@ -425,8 +425,7 @@ IOUserAudioDeviceSetWantsStreamFormatsRestored(IOUserAudioDevice *device, bool w
     /* relaxed: read by the host after the device was published. */
     if (d && dx_object_get_u32(&d->clock.object.owner_id) == kIOUserAudioObjectIDUnknown)
         atomic_store_explicit(&d->wants_formats_restored,
-                              wants_stream_formats_restored ? DX_CHOICE_YES : DX_CHOICE_NO,
-                              memory_order_relaxed);
+                              wants_stream_formats_restored ? DX_CHOICE_YES : DX_CHOICE_NO, memory_order_relaxed);
 }
 
 bool
@@ -454,8 +453,8 @@ IOUserAudioDeviceGetInputSafetyOffset(IOUserAudioDevice *device)
 kern_return_t
 IOUserAudioDeviceSetOutputSafetyOffset(IOUserAudioDevice *device, uint32_t safety_offset)
 {
-    return check(device) ? dx_object_set_u32(&device->clock.object, &device->output_safety_frames,
-                                             safety_offset, kIOUserAudioPropertySafetyOffset)
+    return check(device) ? dx_object_set_u32(&device->clock.object, &device->output_safety_frames, safety_offset,
+                                             kIOUserAudioPropertySafetyOffset)
                          : kIOReturnBadArgument;
 }
 
@@ -548,8 +547,7 @@ set_layout(IOUserAudioObject *object, void *argument)
     dx_mutex_lock(&object->lock);
     IOUserAudioChannelLabel *const old = device->layouts[wanted->direction];
     uint32_t *const count = &device->layout_counts[wanted->direction];
-    const bool changed =
-        *count != wanted->count || (copy && memcmp(old, copy, wanted->count * sizeof *copy) != 0);
+    const bool changed = *count != wanted->count || (copy && memcmp(old, copy, wanted->count * sizeof *copy) != 0);
     device->layouts[wanted->direction] = copy;
     *count = wanted->count;
     dx_mutex_unlock(&object->lock);
@@ -570,15 +568,15 @@ set_preferred_layout(IOUserAudioDevice *device, IOUserAudioStreamDirection direc
 }
 
 kern_return_t
-IOUserAudioDeviceSetPreferredOutputChannelLayout(IOUserAudioDevice *device,
-                                                 const IOUserAudioChannelLabel *labels, size_t count)
+IOUserAudioDeviceSetPreferredOutputChannelLayout(IOUserAudioDevice *device, const IOUserAudioChannelLabel *labels,
+                                                 size_t count)
 {
     return set_preferred_layout(device, IOUserAudioStreamDirectionOutput, labels, count);
 }
 
 kern_return_t
-IOUserAudioDeviceSetPreferredInputChannelLayout(IOUserAudioDevice *device,
-                                                const IOUserAudioChannelLabel *labels, size_t count)
+IOUserAudioDeviceSetPreferredInputChannelLayout(IOUserAudioDevice *device, const IOUserAudioChannelLabel *labels,
+                                                size_t count)
 {
     return set_preferred_layout(device, IOUserAudioStreamDirectionInput, labels, count);
 }
@@ -623,8 +621,7 @@ add_stream(IOUserAudioObject *object, void *argument)
     IOUserAudioStream *const stream = argument;
     if (!dx_clock_device_may_change_structure(&device->clock))
         return kIOReturnNotPermitted;
-    kern_return_t status =
-        dx_stream_check_period(stream, dx_object_get_u32(&device->clock.period_frames));
+    kern_return_t status = dx_stream_check_period(stream, dx_object_get_u32(&device->clock.period_frames));
     if (status != kIOReturnSuccess)
         return status;
     status = dx_owned_add(object->link, &object->lock, &device->streams[stream->direction], &stream->object,
@@ -756,8 +753,8 @@ dx_device_object_set_io_operation_handler(IOUserAudioDevice *device, IOOperation
         return kIOReturnBadArgument;
     const struct dx_handler wanted = {.is_set = handler, .context = context, .release = release};
     /* relaxed: only the IO thread itself can find its own name there. */
-    const bool is_inside = atomic_load_explicit(&device->clock.io.handler.io_task, memory_order_relaxed) ==
-                           dx_task_self();
+    const bool is_inside =
+        atomic_load_explicit(&device->clock.io.handler.io_task, memory_order_relaxed) == dx_task_self();
     return is_inside ? replace_from_inside(device, handler, &wanted) : replace(device, handler, &wanted);
 }
 

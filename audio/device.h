@@ -32,7 +32,7 @@ struct IOUserAudioDevice {
     _Atomic uint32_t stereo_words[DX_SLOTS_WORDS(2 * sizeof(uint32_t))];
 
     /* Under the object's lock. */
-    struct dx_object_list streams[2];   // by direction
+    struct dx_object_list streams[2];    // by direction
     IOUserAudioChannelLabel *layouts[2]; // by direction
     uint32_t layout_counts[2];
 
@@ -51,14 +51,19 @@ void dx_device_streams_changed(IOUserAudioDevice *device);
 /** Stamps, client times and the handler, valid as long as the device; NULL for no device. */
 struct dx_device_io *dx_device_get_io(IOUserAudioDevice *device);
 
-/** The streams of a direction in order, +1 each.  @return how many there are; no more than `capacity` are written. */
+/**
+ * The streams of a direction in order, +1 each.  @return how many there are; no more than `capacity` are
+ * written.
+ */
 uint32_t dx_device_copy_streams(IOUserAudioDevice *device, IOUserAudioStreamDirection direction,
                                 IOUserAudioStream **ret_streams, uint32_t capacity);
 
 /** Whether saved stream formats are to be restored: yes, unless the driver said no. */
 bool dx_device_wants_stream_formats_restored(IOUserAudioDevice *device);
 
-/** The preferred layout of a direction.  @return how many labels there are; no more than `capacity` are written. */
+/**
+ * The preferred layout of a direction.  @return how many labels there are; no more than `capacity` are written.
+ */
 uint32_t dx_device_copy_channel_layout(IOUserAudioDevice *device, IOUserAudioStreamDirection direction,
                                        IOUserAudioChannelLabel *ret_labels, uint32_t capacity);
 

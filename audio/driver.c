@@ -176,8 +176,7 @@ IOUserAudioDriverStop(IOUserAudioDriver *driver, IOService *provider)
     const IOUserAudioDriver *const d = check(driver);
     if (!d)
         return kIOReturnBadArgument;
-    return d->overrides.Stop ? d->overrides.Stop(driver, provider)
-                             : IOUserAudioDriverStop_super(driver, provider);
+    return d->overrides.Stop ? d->overrides.Stop(driver, provider) : IOUserAudioDriverStop_super(driver, provider);
 }
 
 kern_return_t
@@ -453,8 +452,7 @@ IOUserAudioDriverStopDevice_super(IOUserAudioDriver *driver, IOUserAudioObjectID
 }
 
 kern_return_t
-IOUserAudioDriverStopDevice(IOUserAudioDriver *driver, IOUserAudioObjectID device,
-                            IOUserAudioStartStopFlags flags)
+IOUserAudioDriverStopDevice(IOUserAudioDriver *driver, IOUserAudioObjectID device, IOUserAudioStartStopFlags flags)
 {
     const IOUserAudioDriver *const d = check(driver);
     if (!d)

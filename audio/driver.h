@@ -48,7 +48,7 @@ uint32_t dx_driver_copy_devices(IOUserAudioDriver *driver, IOUserAudioDevice **r
 uint32_t dx_driver_copy_clock_devices(IOUserAudioDriver *driver, IOUserAudioClockDevice **ret_devices,
                                       uint32_t capacity);
 uint32_t dx_driver_copy_boxes(IOUserAudioDriver *driver, IOUserAudioBox **ret_boxes, uint32_t capacity);
-uint32_t dx_driver_copy_custom_properties(IOUserAudioDriver *driver,
-                                          IOUserAudioCustomProperty **ret_properties, uint32_t capacity);
+uint32_t dx_driver_copy_custom_properties(IOUserAudioDriver *driver, IOUserAudioCustomProperty **ret_properties,
+                                          uint32_t capacity);
 
 #endif /* DX_AUDIO_DRIVER_H */

@@ -105,12 +105,10 @@ dx_driver_link_owns(struct dx_driver_link *link, IOUserAudioObjectID object)
 }
 
 bool
-dx_driver_link_enter_host(struct dx_driver_link *link, IOUserAudioObjectID object,
-                          struct dx_host_call *ret_call)
+dx_driver_link_enter_host(struct dx_driver_link *link, IOUserAudioObjectID object, struct dx_host_call *ret_call)
 {
     dx_mutex_lock(&link->lock);
-    const bool entered =
-        link->host && owns_locked(link, object) && dx_object_retain_if_alive(link->driver);
+    const bool entered = link->host && owns_locked(link, object) && dx_object_retain_if_alive(link->driver);
     if (entered) {
         *ret_call = (struct dx_host_call){.host = link->host, .driver = link->driver};
         /* relaxed: dx_driver_link_detach() has the lock between this and its first load. */

@@ -18,12 +18,12 @@
  */
 struct dx_driver_link {
     struct OSObject base;
-    dx_clock *clock;               // current where the driver was made; fixed
-    struct dx_mutex lock;          // guards what follows
-    IOUserAudioDriver *driver;     // weak; NULL once its free runs
-    dx_host *host;                 // NULL: none
-    IOUserAudioObjectID last_id;   // given out last
-    IOUserAudioObject *objects;    // weak; linked by IOUserAudioObject::next
+    dx_clock *clock;             // current where the driver was made; fixed
+    struct dx_mutex lock;        // guards what follows
+    IOUserAudioDriver *driver;   // weak; NULL once its free runs
+    dx_host *host;               // NULL: none
+    IOUserAudioObjectID last_id; // given out last
+    IOUserAudioObject *objects;  // weak; linked by IOUserAudioObject::next
 
     _Atomic(IODispatchQueue *) queue; // retained; set once, by the driver's Start
     _Atomic uint32_t host_calls;      // calls to the host under way
@@ -81,7 +81,6 @@ void dx_driver_link_unregister(struct dx_driver_link *link, IOUserAudioObject *o
  *
  * @return kIOReturnSuccess; kIOReturnAborted (the queue was cancelled: it did not run).
  */
-kern_return_t dx_driver_link_run(struct dx_driver_link *link, void (*function)(void *context),
-                                 void *context);
+kern_return_t dx_driver_link_run(struct dx_driver_link *link, void (*function)(void *context), void *context);
 
 #endif /* DX_AUDIO_DRIVER_LINK_H */

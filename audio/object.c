@@ -123,8 +123,7 @@ kern_return_t
 dx_object_set_u32(IOUserAudioObject *object, _Atomic uint32_t *field, uint32_t value,
                   IOUserAudioObjectPropertySelector selector)
 {
-    return dx_object_run(object, set_u32,
-                         &(struct u32_set){.field = field, .value = value, .selector = selector});
+    return dx_object_run(object, set_u32, &(struct u32_set){.field = field, .value = value, .selector = selector});
 }
 
 struct string_set {
@@ -243,8 +242,7 @@ dx_custom_property_add(struct dx_driver_link *link, struct dx_mutex *lock, struc
         dx_owned_add(link, lock, list, (IOUserAudioObject *)property, owner, CUSTOM_PROPERTIES_AT_MOST);
     if (status == kIOReturnSuccess)
         dx_driver_link_notify(link, owner,
-                              &(IOUserAudioObjectPropertySelector){kIOUserAudioPropertyCustomPropertyInfoList},
-                              1);
+                              &(IOUserAudioObjectPropertySelector){kIOUserAudioPropertyCustomPropertyInfoList}, 1);
     return status;
 }
 
@@ -257,8 +255,7 @@ dx_custom_property_remove(struct dx_driver_link *link, struct dx_mutex *lock, st
     const kern_return_t status = dx_owned_remove(lock, list, (IOUserAudioObject *)property);
     if (status == kIOReturnSuccess)
         dx_driver_link_notify(link, owner,
-                              &(IOUserAudioObjectPropertySelector){kIOUserAudioPropertyCustomPropertyInfoList},
-                              1);
+                              &(IOUserAudioObjectPropertySelector){kIOUserAudioPropertyCustomPropertyInfoList}, 1);
     return status;
 }
 
@@ -310,12 +307,10 @@ bool
 dx_is_transport_type(IOUserAudioTransportType type)
 {
     static const IOUserAudioTransportType types[] = {
-        IOUserAudioTransportTypeUnknown,     IOUserAudioTransportTypeBuiltIn,
-        IOUserAudioTransportTypePCI,         IOUserAudioTransportTypeUSB,
-        IOUserAudioTransportTypeFireWire,    IOUserAudioTransportTypeBluetooth,
-        IOUserAudioTransportTypeBluetoothLE, IOUserAudioTransportTypeHDMI,
-        IOUserAudioTransportTypeDisplayPort, IOUserAudioTransportTypeAirPlay,
-        IOUserAudioTransportTypeAVB,         IOUserAudioTransportTypeThunderbolt,
+        IOUserAudioTransportTypeUnknown,     IOUserAudioTransportTypeBuiltIn,  IOUserAudioTransportTypePCI,
+        IOUserAudioTransportTypeUSB,         IOUserAudioTransportTypeFireWire, IOUserAudioTransportTypeBluetooth,
+        IOUserAudioTransportTypeBluetoothLE, IOUserAudioTransportTypeHDMI,     IOUserAudioTransportTypeDisplayPort,
+        IOUserAudioTransportTypeAirPlay,     IOUserAudioTransportTypeAVB,      IOUserAudioTransportTypeThunderbolt,
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (types[i] == type)
@@ -406,8 +401,8 @@ append_element_name(IOUserAudioObject *object, const struct dx_element_name *key
         object->element_name_capacity = capacity;
     }
     *ret_entry = &object->element_names[object->element_name_count++];
-    **ret_entry = (struct dx_element_name){
-        .kind = key->kind, .scope = key->scope, .element = key->element, .text = NULL};
+    **ret_entry =
+        (struct dx_element_name){.kind = key->kind, .scope = key->scope, .element = key->element, .text = NULL};
     return kIOReturnSuccess;
 }
 
@@ -438,8 +433,7 @@ static bool
 is_scope(IOUserAudioObjectPropertyScope scope)
 {
     return scope == IOUserAudioObjectPropertyScopeGlobal || scope == IOUserAudioObjectPropertyScopeInput ||
-           scope == IOUserAudioObjectPropertyScopeOutput ||
-           scope == IOUserAudioObjectPropertyScopePlayThrough;
+           scope == IOUserAudioObjectPropertyScopeOutput || scope == IOUserAudioObjectPropertyScopePlayThrough;
 }
 
 static kern_return_t
@@ -535,8 +529,7 @@ IOUserAudioObjectAddCustomProperty(IOUserAudioObjectPtr object, IOUserAudioCusto
         return kIOReturnBadArgument;
     if (o->refuses_custom_properties)
         return kIOReturnError;
-    return dx_object_run(o, change_custom_property,
-                         &(struct property_change){.property = property, .add = true});
+    return dx_object_run(o, change_custom_property, &(struct property_change){.property = property, .add = true});
 }
 
 kern_return_t
@@ -547,8 +540,7 @@ IOUserAudioObjectRemoveCustomProperty(IOUserAudioObjectPtr object, IOUserAudioCu
         return kIOReturnBadArgument;
     if (o->refuses_custom_properties)
         return kIOReturnError;
-    return dx_object_run(o, change_custom_property,
-                         &(struct property_change){.property = property, .add = false});
+    return dx_object_run(o, change_custom_property, &(struct property_change){.property = property, .add = false});
 }
 
 uint32_t

@@ -29,7 +29,7 @@ struct IOUserAudioObject {
     IOUserAudioClassID base_class_id;
     bool refuses_custom_properties; // may be set by a subclass before its init ends
 
-    _Atomic bool initialised;                 // set last, with release: all of the above is there
+    _Atomic bool initialised; // set last, with release: all of the above is there
     _Atomic IOUserAudioObjectID owner_id;
 
     /* The driver's registry, under its lock. */

@@ -66,8 +66,7 @@ check(IOServicePtr service)
 kern_return_t
 dx_service_set_properties(IOService *service, const OSDictionary *properties)
 {
-    OSDictionary *const copy =
-        properties ? OSDictionaryCreateWithDictionary(properties) : OSDictionaryCreate(0);
+    OSDictionary *const copy = properties ? OSDictionaryCreateWithDictionary(properties) : OSDictionaryCreate(0);
     if (!copy)
         return kIOReturnNoMemory;
     dx_mutex_lock(&service->lock);
@@ -189,8 +188,7 @@ IOServiceCopyProperties(IOServicePtr service, OSDictionary **ret_properties)
     if (!s || !ret_properties)
         return kIOReturnBadArgument;
     OSDictionary *const properties = retain_properties(s);
-    OSDictionary *const copy =
-        properties ? OSDictionaryCreateWithDictionary(properties) : OSDictionaryCreate(0);
+    OSDictionary *const copy = properties ? OSDictionaryCreateWithDictionary(properties) : OSDictionaryCreate(0);
     OSObjectRelease(properties);
     if (!copy)
         return kIOReturnNoMemory;
@@ -293,8 +291,7 @@ dx_service_add_class(IOServicePtr service, const char *class_name, dx_service_al
 
 /* Makes, initialises and starts a service of a class. */
 static kern_return_t
-make_service(IOService *provider, const char *class_name, const OSDictionary *properties,
-             IOService **ret_service)
+make_service(IOService *provider, const char *class_name, const OSDictionary *properties, IOService **ret_service)
 {
     dx_mutex_lock(&provider->lock);
     const struct dx_service_class *const known = find_class(provider, class_name);
@@ -332,8 +329,7 @@ IOServiceCreate(IOServicePtr provider, const char *properties_key, IOService **r
         return kIOReturnBadArgument;
     const OSObjectPtr property = copy_property(p, properties_key);
     const OSDictionary *const properties = OSDynamicCast(OSDictionary, property);
-    const char *const class_name =
-        properties ? OSDictionaryGetStringValue(properties, "IOUserClass") : NULL;
+    const char *const class_name = properties ? OSDictionaryGetStringValue(properties, "IOUserClass") : NULL;
     const kern_return_t status =
         class_name ? make_service(p, class_name, properties, ret_service) : kIOReturnNotFound;
     OSObjectRelease(property);

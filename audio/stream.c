@@ -55,8 +55,8 @@ IOUserAudioStreamAlloc(void)
 kern_return_t
 IOUserAudioStreamSetOverrides(IOUserAudioStream *stream, const IOUserAudioStreamOverrides *overrides)
 {
-    return dx_overrides_set(stream, &stream_class, stream ? &stream->overrides : NULL,
-                            sizeof stream->overrides, overrides);
+    return dx_overrides_set(stream, &stream_class, stream ? &stream->overrides : NULL, sizeof stream->overrides,
+                            overrides);
 }
 
 static bool
@@ -152,8 +152,7 @@ IOUserAudioStreamStopIO(IOUserAudioStream *stream, IOUserAudioStartStopFlags fla
     const IOUserAudioStream *const s = check(stream);
     if (!s)
         return kIOReturnBadArgument;
-    return s->overrides.StopIO ? s->overrides.StopIO(stream, flags)
-                               : IOUserAudioStreamStopIO_super(stream, flags);
+    return s->overrides.StopIO ? s->overrides.StopIO(stream, flags) : IOUserAudioStreamStopIO_super(stream, flags);
 }
 
 kern_return_t
@@ -356,8 +355,7 @@ set_format(IOUserAudioObject *object, void *argument)
 }
 
 kern_return_t
-IOUserAudioStreamSetCurrentStreamFormat(IOUserAudioStream *stream,
-                                        const IOUserAudioStreamBasicDescription *format)
+IOUserAudioStreamSetCurrentStreamFormat(IOUserAudioStream *stream, const IOUserAudioStreamBasicDescription *format)
 {
     IOUserAudioStream *const s = check(stream);
     if (!s || !format)
@@ -476,8 +474,7 @@ store_formats(IOUserAudioStream *stream, const struct formats *wanted, IOUserAud
     atomic_store_explicit(&stream->available_format_count, wanted->count, memory_order_relaxed);
 
     const IOUserAudioStreamBasicDescription current = IOUserAudioStreamGetCurrentStreamFormat(stream);
-    const bool is_format_new =
-        wanted->count > 0 && !is_set(&current) && store_format(stream, &wanted->formats[0]);
+    const bool is_format_new = wanted->count > 0 && !is_set(&current) && store_format(stream, &wanted->formats[0]);
     return (struct format_change){
         .old = old,
         .first = is_format_new ? 0 : 2,
@@ -539,8 +536,8 @@ IOUserAudioStreamGetNumberAvailableStreamFormats(IOUserAudioStream *stream)
 }
 
 size_t
-IOUserAudioStreamGetAvailableStreamFormats(IOUserAudioStream *stream,
-                                           IOUserAudioStreamBasicDescription *formats, size_t count)
+IOUserAudioStreamGetAvailableStreamFormats(IOUserAudioStream *stream, IOUserAudioStreamBasicDescription *formats,
+                                           size_t count)
 {
     IOUserAudioStream *const s = check(stream);
     if (!s || !formats)
@@ -609,8 +606,7 @@ IOUserAudioStreamSetTerminalType(IOUserAudioStream *stream, IOUserAudioStreamTer
     IOUserAudioStream *const s = check(stream);
     if (!s || !is_terminal_type(terminal_type))
         return kIOReturnBadArgument;
-    return dx_object_set_u32(&s->object, &s->terminal_type, terminal_type,
-                             kIOUserAudioPropertyStreamTerminalType);
+    return dx_object_set_u32(&s->object, &s->terminal_type, terminal_type, kIOUserAudioPropertyStreamTerminalType);
 }
 
 IOUserAudioStreamTerminalType

@@ -139,8 +139,7 @@ IOUserClientStart(IOUserClient *client, IOServicePtr provider)
     const IOUserClient *const c = check(client);
     if (!c || (provider && !OSObjectIsKindOf(provider, &dx_service_class)))
         return kIOReturnBadArgument;
-    return c->overrides.Start ? c->overrides.Start(client, provider)
-                              : IOUserClientStart_super(client, provider);
+    return c->overrides.Start ? c->overrides.Start(client, provider) : IOUserClientStart_super(client, provider);
 }
 
 kern_return_t
@@ -260,13 +259,12 @@ IOUserClientAsyncCompletion(IOUserClient *client, OSAction *action, IOReturn sta
                             uint32_t count)
 {
     IOUserClient *const c = check(client);
-    if (!c || !OSObjectIsKindOf(action, gOSActionMetaClass) ||
-        count > kIOUserClientAsyncArgumentsCountMax || (count > 0 && !async_data))
+    if (!c || !OSObjectIsKindOf(action, gOSActionMetaClass) || count > kIOUserClientAsyncArgumentsCountMax ||
+        (count > 0 && !async_data))
         return kIOReturnBadArgument;
     dx_mutex_lock(&c->connection_lock);
-    const kern_return_t answer = c->completion
-                                     ? c->completion(c->completion_context, action, status, async_data, count)
-                                     : kIOReturnNotOpen;
+    const kern_return_t answer =
+        c->completion ? c->completion(c->completion_context, action, status, async_data, count) : kIOReturnNotOpen;
     dx_mutex_unlock(&c->connection_lock);
     return answer;
 }
@@ -296,8 +294,8 @@ copy_method_queue(IOUserClient *client)
     dx_mutex_lock(&client->service.lock);
     IOService *const provider = OSObjectRetain(client->service.provider);
     dx_mutex_unlock(&client->service.lock);
-    const bool found = provider && OSObjectCopyDispatchQueue(provider, kIOServiceDefaultQueueName, &queue) ==
-                                       kIOReturnSuccess;
+    const bool found =
+        provider && OSObjectCopyDispatchQueue(provider, kIOServiceDefaultQueueName, &queue) == kIOReturnSuccess;
     OSObjectRelease(provider);
     return found ? queue : NULL;
 }

@@ -49,7 +49,10 @@ DX_API kern_return_t IOServiceRegisterService(IOServicePtr service);
  */
 DX_API kern_return_t IOServiceSetName(IOServicePtr service, const char *name);
 
-/** The name in the registry, +1: the class's until one was set.  NULL without memory.  Source: IOService::CopyName. */
+/**
+ * The name in the registry, +1: the class's until one was set.  NULL without memory.  Source:
+ * IOService::CopyName.
+ */
 DX_API OSString *IOServiceCopyName(IOServicePtr service);
 
 /**

@@ -95,7 +95,10 @@ DX_API kern_return_t IOUserAudioBoxAddDevice(IOUserAudioBox *box, IOUserAudioDev
  */
 DX_API kern_return_t IOUserAudioBoxRemoveDevice(IOUserAudioBox *box, IOUserAudioDevice *device);
 
-/** As AddDevice, for a clock device that is no device.  Notifies: 'bcl#'.  Source: IOUserAudioBox::AddClockDevice. */
+/**
+ * As AddDevice, for a clock device that is no device.  Notifies: 'bcl#'.
+ * Source: IOUserAudioBox::AddClockDevice.
+ */
 DX_API kern_return_t IOUserAudioBoxAddClockDevice(IOUserAudioBox *box, IOUserAudioClockDevice *device);
 
 /** As RemoveDevice.  Notifies: 'bcl#'.  Source: IOUserAudioBox::RemoveClockDevice. */
@@ -112,19 +115,25 @@ DX_API OSString *IOUserAudioBoxGetUID(IOUserAudioBox *box);
  *
  * Notifies: 'tran'.  Thread: control.  Real-time: no.  Source: IOUserAudioBox::SetTransportType.
  */
-DX_API kern_return_t IOUserAudioBoxSetTransportType(IOUserAudioBox *box,
-                                                    IOUserAudioTransportType transport_type);
+DX_API kern_return_t IOUserAudioBoxSetTransportType(IOUserAudioBox *box, IOUserAudioTransportType transport_type);
 
-/** How it is attached; Unknown at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioBox::GetTransportType. */
+/**
+ * How it is attached; Unknown at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioBox::GetTransportType.
+ */
 DX_API IOUserAudioTransportType IOUserAudioBoxGetTransportType(IOUserAudioBox *box) DX_REALTIME;
 
-/** Says whether the box carries audio.  Notifies: 'bhau'.  Thread: control.  Source: IOUserAudioBox::SetHasAudio. */
+/**
+ * Says whether the box carries audio.  Notifies: 'bhau'.  Thread: control.  Source: IOUserAudioBox::SetHasAudio.
+ */
 DX_API kern_return_t IOUserAudioBoxSetHasAudio(IOUserAudioBox *box, bool has_audio);
 
 /** Whether it does; true at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioBox::HasAudio. */
 DX_API bool IOUserAudioBoxHasAudio(IOUserAudioBox *box) DX_REALTIME;
 
-/** Says whether the box carries video.  Notifies: 'bhvi'.  Thread: control.  Source: IOUserAudioBox::SetHasVideo. */
+/**
+ * Says whether the box carries video.  Notifies: 'bhvi'.  Thread: control.  Source: IOUserAudioBox::SetHasVideo.
+ */
 DX_API kern_return_t IOUserAudioBoxSetHasVideo(IOUserAudioBox *box, bool has_video);
 
 /** Whether it does; false at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioBox::HasVideo. */
@@ -136,28 +145,45 @@ DX_API kern_return_t IOUserAudioBoxSetHasMIDI(IOUserAudioBox *box, bool has_midi
 /** Whether it does; false at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioBox::HasMIDI. */
 DX_API bool IOUserAudioBoxHasMIDI(IOUserAudioBox *box) DX_REALTIME;
 
-/** Says whether acquiring takes a password.  Notifies: 'bpro'.  Thread: control.  Source: IOUserAudioBox::SetIsProtected. */
+/**
+ * Says whether acquiring takes a password.  Notifies: 'bpro'.  Thread: control.
+ * Source: IOUserAudioBox::SetIsProtected.
+ */
 DX_API kern_return_t IOUserAudioBoxSetIsProtected(IOUserAudioBox *box, bool is_protected);
 
 /** Whether it does; false at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioBox::IsProtected. */
 DX_API bool IOUserAudioBoxIsProtected(IOUserAudioBox *box) DX_REALTIME;
 
-/** Says whether the box is acquired.  Notifies: 'bxon'.  Thread: control.  Source: IOUserAudioBox::SetIsAcquired. */
+/**
+ * Says whether the box is acquired.  Notifies: 'bxon'.  Thread: control.  Source: IOUserAudioBox::SetIsAcquired.
+ */
 DX_API kern_return_t IOUserAudioBoxSetIsAcquired(IOUserAudioBox *box, bool is_acquired);
 
-/** Whether it is; at first only one that is not acquirable.  Thread: any.  Real-time: yes.  Source: IOUserAudioBox::IsAcquired. */
+/**
+ * Whether it is; at first only one that is not acquirable.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioBox::IsAcquired.
+ */
 DX_API bool IOUserAudioBoxIsAcquired(IOUserAudioBox *box) DX_REALTIME;
 
-/** Says whether clients may acquire and release it.  Notifies: 'bxon'.  Thread: control.  Source: IOUserAudioBox::SetIsAcquirable. */
+/**
+ * Says whether clients may acquire and release it.  Notifies: 'bxon'.  Thread: control.
+ * Source: IOUserAudioBox::SetIsAcquirable.
+ */
 DX_API kern_return_t IOUserAudioBoxSetIsAcquirable(IOUserAudioBox *box, bool is_acquirable);
 
 /** Whether they may.  Thread: any.  Real-time: yes.  Source: IOUserAudioBox::IsAcquirable. */
 DX_API bool IOUserAudioBoxIsAcquirable(IOUserAudioBox *box) DX_REALTIME;
 
-/** Says why the box could not be acquired; kIOReturnSuccess: it could.  Notifies: 'bxof'.  Thread: control.  Source: IOUserAudioBox::SetAcquisitionFailure. */
+/**
+ * Says why the box could not be acquired; kIOReturnSuccess: it could.  Notifies: 'bxof'.  Thread: control.
+ * Source: IOUserAudioBox::SetAcquisitionFailure.
+ */
 DX_API kern_return_t IOUserAudioBoxSetAcquisitionFailure(IOUserAudioBox *box, kern_return_t failure);
 
-/** Why not; kIOReturnSuccess at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioBox::GetAcquisitionFailure. */
+/**
+ * Why not; kIOReturnSuccess at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioBox::GetAcquisitionFailure.
+ */
 DX_API kern_return_t IOUserAudioBoxGetAcquisitionFailure(IOUserAudioBox *box) DX_REALTIME;
 
 DX_END_DECLS

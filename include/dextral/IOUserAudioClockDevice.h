@@ -90,9 +90,8 @@ DX_API bool IOUserAudioClockDeviceInit(IOUserAudioClockDevice *device, IOUserAud
 
 /** The base of IOUserAudioClockDeviceInit(): for its override. */
 DX_API bool IOUserAudioClockDeviceInit_super(IOUserAudioClockDevice *device, IOUserAudioDriver *driver,
-                                             bool supports_prewarming, OSString *device_uid,
-                                             OSString *model_uid, OSString *manufacturer_uid,
-                                             uint32_t zero_timestamp_period);
+                                             bool supports_prewarming, OSString *device_uid, OSString *model_uid,
+                                             OSString *manufacturer_uid, uint32_t zero_timestamp_period);
 
 /** The base of free: the last thing an override of free does; the object is gone then. */
 DX_API void IOUserAudioClockDeviceFree_super(IOUserAudioClockDevice *device);
@@ -166,9 +165,9 @@ DX_API kern_return_t IOUserAudioClockDevicePerformDeviceConfigurationChange(IOUs
                                                                             OSObjectPtr change_info);
 
 /** The base of IOUserAudioClockDevicePerformDeviceConfigurationChange(): for its override. */
-DX_API kern_return_t
-IOUserAudioClockDevicePerformDeviceConfigurationChange_super(IOUserAudioClockDevice *device,
-                                                             uint64_t change_action, OSObjectPtr change_info);
+DX_API kern_return_t IOUserAudioClockDevicePerformDeviceConfigurationChange_super(IOUserAudioClockDevice *device,
+                                                                                  uint64_t change_action,
+                                                                                  OSObjectPtr change_info);
 
 /**
  * Says that a requested change will not happen.  Virtual; the base succeeds.
@@ -183,9 +182,9 @@ DX_API kern_return_t IOUserAudioClockDeviceAbortDeviceConfigurationChange(IOUser
                                                                           OSObjectPtr change_info);
 
 /** The base of IOUserAudioClockDeviceAbortDeviceConfigurationChange(): for its override. */
-DX_API kern_return_t
-IOUserAudioClockDeviceAbortDeviceConfigurationChange_super(IOUserAudioClockDevice *device,
-                                                           uint64_t change_action, OSObjectPtr change_info);
+DX_API kern_return_t IOUserAudioClockDeviceAbortDeviceConfigurationChange_super(IOUserAudioClockDevice *device,
+                                                                                uint64_t change_action,
+                                                                                OSObjectPtr change_info);
 
 /** Change info of action SampleRate.  @return +1 or NULL without memory.  Thread: any. */
 DX_API OSObjectPtr dx_configuration_info_for_sample_rate(double sample_rate);
@@ -218,7 +217,10 @@ DX_API kern_return_t IOUserAudioClockDeviceHandleChangeSampleRate(IOUserAudioClo
 DX_API kern_return_t IOUserAudioClockDeviceHandleChangeSampleRate_super(IOUserAudioClockDevice *device,
                                                                         double sample_rate);
 
-/** Whether StartIO with Prewarm is for it.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetSupportsPrewarming. */
+/**
+ * Whether StartIO with Prewarm is for it.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetSupportsPrewarming.
+ */
 DX_API bool IOUserAudioClockDeviceGetSupportsPrewarming(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
 /**
@@ -233,7 +235,10 @@ DX_API bool IOUserAudioClockDeviceGetSupportsPrewarming(IOUserAudioClockDevicePt
 DX_API kern_return_t IOUserAudioClockDeviceSetZeroTimeStampPeriod(IOUserAudioClockDevicePtr device,
                                                                   uint32_t zero_timestamp_period);
 
-/** Frames between zero timestamps.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetZeroTimestampPeriod. */
+/**
+ * Frames between zero timestamps.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetZeroTimestampPeriod.
+ */
 DX_API uint32_t IOUserAudioClockDeviceGetZeroTimestampPeriod(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
 /**
@@ -266,7 +271,10 @@ DX_API double IOUserAudioClockDeviceGetSampleRate(IOUserAudioClockDevicePtr devi
 DX_API kern_return_t IOUserAudioClockDeviceSetAvailableSampleRates(IOUserAudioClockDevicePtr device,
                                                                    const double *sample_rates, size_t count);
 
-/** How many rates there are.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetNumberAvailableSampleRates. */
+/**
+ * How many rates there are.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetNumberAvailableSampleRates.
+ */
 DX_API size_t IOUserAudioClockDeviceGetNumberAvailableSampleRates(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
 /**
@@ -277,8 +285,8 @@ DX_API size_t IOUserAudioClockDeviceGetNumberAvailableSampleRates(IOUserAudioClo
  *
  * Thread: control.  Real-time: no.  Source: IOUserAudioClockDevice::GetAvailableSampleRates.
  */
-DX_API size_t IOUserAudioClockDeviceGetAvailableSampleRates(IOUserAudioClockDevicePtr device,
-                                                            double *sample_rates, size_t count);
+DX_API size_t IOUserAudioClockDeviceGetAvailableSampleRates(IOUserAudioClockDevicePtr device, double *sample_rates,
+                                                            size_t count);
 
 /**
  * Sets the frames from the ring to the output connector.  It moves nothing; it is what clients are told.
@@ -289,13 +297,19 @@ DX_API size_t IOUserAudioClockDeviceGetAvailableSampleRates(IOUserAudioClockDevi
  */
 DX_API kern_return_t IOUserAudioClockDeviceSetOutputLatency(IOUserAudioClockDevicePtr device, uint32_t latency);
 
-/** Frames from ring to connector.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetOutputLatency. */
+/**
+ * Frames from ring to connector.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetOutputLatency.
+ */
 DX_API uint32_t IOUserAudioClockDeviceGetOutputLatency(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
 /** As SetOutputLatency, from the input connector to the ring.  Source: IOUserAudioClockDevice::SetInputLatency. */
 DX_API kern_return_t IOUserAudioClockDeviceSetInputLatency(IOUserAudioClockDevicePtr device, uint32_t latency);
 
-/** Frames from connector to ring.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetInputLatency. */
+/**
+ * Frames from connector to ring.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetInputLatency.
+ */
 DX_API uint32_t IOUserAudioClockDeviceGetInputLatency(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
 /** The UID, +1; NULL for no device.  Thread: any but an IO thread.  Source: IOUserAudioClockDevice::GetUID. */
@@ -312,7 +326,10 @@ DX_API OSString *IOUserAudioClockDeviceGetUID(IOUserAudioClockDevicePtr device);
 DX_API kern_return_t IOUserAudioClockDeviceSetTransportType(IOUserAudioClockDevicePtr device,
                                                             IOUserAudioTransportType transport_type);
 
-/** How it is attached; Unknown at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetTransportType. */
+/**
+ * How it is attached; Unknown at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetTransportType.
+ */
 DX_API IOUserAudioTransportType IOUserAudioClockDeviceGetTransportType(IOUserAudioClockDevicePtr device)
     DX_REALTIME;
 
@@ -324,10 +341,11 @@ DX_API IOUserAudioTransportType IOUserAudioClockDeviceGetTransportType(IOUserAud
  *
  * Notifies: 'clkd'.  Thread: control.  Real-time: no.  Source: IOUserAudioClockDevice::SetClockDomain.
  */
-DX_API kern_return_t IOUserAudioClockDeviceSetClockDomain(IOUserAudioClockDevicePtr device,
-                                                          uint32_t clock_domain);
+DX_API kern_return_t IOUserAudioClockDeviceSetClockDomain(IOUserAudioClockDevicePtr device, uint32_t clock_domain);
 
-/** The clock domain; 0 at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetClockDomain. */
+/**
+ * The clock domain; 0 at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetClockDomain.
+ */
 DX_API uint32_t IOUserAudioClockDeviceGetClockDomain(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
 /**
@@ -341,33 +359,60 @@ DX_API uint32_t IOUserAudioClockDeviceGetClockDomain(IOUserAudioClockDevicePtr d
 DX_API kern_return_t IOUserAudioClockDeviceSetClockAlgorithm(IOUserAudioClockDevicePtr device,
                                                              IOUserAudioClockAlgorithm clock_algorithm);
 
-/** The filter; SimpleIIR at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetClockAlgorithm. */
+/**
+ * The filter; SimpleIIR at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetClockAlgorithm.
+ */
 DX_API IOUserAudioClockAlgorithm IOUserAudioClockDeviceGetClockAlgorithm(IOUserAudioClockDevicePtr device)
     DX_REALTIME;
 
-/** Says whether the rate stays close to nominal.  Notifies: 'cstb'.  Thread: control.  Source: IOUserAudioClockDevice::SetClockIsStable. */
+/**
+ * Says whether the rate stays close to nominal.  Notifies: 'cstb'.  Thread: control.
+ * Source: IOUserAudioClockDevice::SetClockIsStable.
+ */
 DX_API kern_return_t IOUserAudioClockDeviceSetClockIsStable(IOUserAudioClockDevicePtr device, bool is_stable);
 
-/** Whether it does; true at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetClockIsStable. */
+/**
+ * Whether it does; true at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetClockIsStable.
+ */
 DX_API bool IOUserAudioClockDeviceGetClockIsStable(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
-/** Whether IO runs: the transport state is Running.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetDeviceIsRunning. */
+/**
+ * Whether IO runs: the transport state is Running.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetDeviceIsRunning.
+ */
 DX_API bool IOUserAudioClockDeviceGetDeviceIsRunning(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
-/** How far it has started.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetDeviceTransportState. */
+/**
+ * How far it has started.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetDeviceTransportState.
+ */
 DX_API IOUserAudioDeviceTransportState
 IOUserAudioClockDeviceGetDeviceTransportState(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
-/** Says whether the device works; false announces its loss.  Notifies: 'livn'.  Thread: control.  Source: IOUserAudioClockDevice::SetDeviceIsAlive. */
+/**
+ * Says whether the device works; false announces its loss.  Notifies: 'livn'.  Thread: control.
+ * Source: IOUserAudioClockDevice::SetDeviceIsAlive.
+ */
 DX_API kern_return_t IOUserAudioClockDeviceSetDeviceIsAlive(IOUserAudioClockDevicePtr device, bool is_alive);
 
-/** Whether it works; true at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetDeviceIsAlive. */
+/**
+ * Whether it works; true at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetDeviceIsAlive.
+ */
 DX_API bool IOUserAudioClockDeviceGetDeviceIsAlive(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
-/** Hides the device: it is found by its UID only, and is never a default.  Notifies: 'hidn'.  Thread: control.  Source: IOUserAudioClockDevice::SetIsHidden. */
+/**
+ * Hides the device: it is found by its UID only, and is never a default.  Notifies: 'hidn'.  Thread: control.
+ * Source: IOUserAudioClockDevice::SetIsHidden.
+ */
 DX_API kern_return_t IOUserAudioClockDeviceSetIsHidden(IOUserAudioClockDevicePtr device, bool is_hidden);
 
-/** Whether it is hidden; false at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioClockDevice::GetIsHidden. */
+/**
+ * Whether it is hidden; false at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioClockDevice::GetIsHidden.
+ */
 DX_API bool IOUserAudioClockDeviceGetIsHidden(IOUserAudioClockDevicePtr device) DX_REALTIME;
 
 /**
@@ -407,8 +452,7 @@ DX_API kern_return_t IOUserAudioClockDeviceRemoveControl(IOUserAudioClockDeviceP
  * Source: IOUserAudioClockDevice::UpdateCurrentZeroTimestamp.
  */
 DX_API void IOUserAudioClockDeviceUpdateCurrentZeroTimestamp(IOUserAudioClockDevicePtr device,
-                                                             uint64_t sample_time,
-                                                             uint64_t host_time) DX_REALTIME;
+                                                             uint64_t sample_time, uint64_t host_time) DX_REALTIME;
 
 /**
  * The zero timestamp posted last, as it was posted: StopIO leaves it.

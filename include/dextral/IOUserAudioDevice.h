@@ -109,8 +109,7 @@ DX_API kern_return_t IOUserAudioDeviceAbortDeviceConfigurationChange_super(IOUse
 DX_API kern_return_t IOUserAudioDeviceHandleChangeSampleRate(IOUserAudioDevice *device, double sample_rate);
 
 /** The base of IOUserAudioDeviceHandleChangeSampleRate(): for its override. */
-DX_API kern_return_t IOUserAudioDeviceHandleChangeSampleRate_super(IOUserAudioDevice *device,
-                                                                   double sample_rate);
+DX_API kern_return_t IOUserAudioDeviceHandleChangeSampleRate_super(IOUserAudioDevice *device, double sample_rate);
 
 /**
  * Says whether the device may become the default for input.
@@ -119,8 +118,7 @@ DX_API kern_return_t IOUserAudioDeviceHandleChangeSampleRate_super(IOUserAudioDe
  *
  * Notifies: 'dflt'.  Thread: control.  Real-time: no.  Source: IOUserAudioDevice::SetCanBeDefaultInputDevice.
  */
-DX_API kern_return_t IOUserAudioDeviceSetCanBeDefaultInputDevice(IOUserAudioDevice *device,
-                                                                 bool can_be_default);
+DX_API kern_return_t IOUserAudioDeviceSetCanBeDefaultInputDevice(IOUserAudioDevice *device, bool can_be_default);
 
 /**
  * 1 if it may become the default for input, else 0.  Until it was said: whether it has a mixable input stream.
@@ -130,13 +128,14 @@ DX_API kern_return_t IOUserAudioDeviceSetCanBeDefaultInputDevice(IOUserAudioDevi
 DX_API uint32_t IOUserAudioDeviceCanBeDefaultInputDevice(IOUserAudioDevice *device) DX_REALTIME;
 
 /** The same for output.  Notifies: 'dflt'.  Source: IOUserAudioDevice::SetCanBeDefaultOutputDevice. */
-DX_API kern_return_t IOUserAudioDeviceSetCanBeDefaultOutputDevice(IOUserAudioDevice *device,
-                                                                  bool can_be_default);
+DX_API kern_return_t IOUserAudioDeviceSetCanBeDefaultOutputDevice(IOUserAudioDevice *device, bool can_be_default);
 
 /** The same for output.  Thread: any.  Real-time: yes.  Source: IOUserAudioDevice::CanBeDefaultOutputDevice. */
 DX_API uint32_t IOUserAudioDeviceCanBeDefaultOutputDevice(IOUserAudioDevice *device) DX_REALTIME;
 
-/** The same for system sounds.  Notifies: 'sflt'.  Source: IOUserAudioDevice::SetCanBeDefaultSystemOutputDevice. */
+/**
+ * The same for system sounds.  Notifies: 'sflt'.  Source: IOUserAudioDevice::SetCanBeDefaultSystemOutputDevice.
+ */
 DX_API kern_return_t IOUserAudioDeviceSetCanBeDefaultSystemOutputDevice(IOUserAudioDevice *device,
                                                                         bool can_be_default);
 
@@ -160,7 +159,10 @@ DX_API kern_return_t IOUserAudioDeviceSetInputSafetyOffset(IOUserAudioDevice *de
 /** Frames; 0 at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioDevice::GetInputSafetyOffset. */
 DX_API uint32_t IOUserAudioDeviceGetInputSafetyOffset(IOUserAudioDevice *device) DX_REALTIME;
 
-/** How far ahead of the device position output is written, likewise.  Source: IOUserAudioDevice::SetOutputSafetyOffset. */
+/**
+ * How far ahead of the device position output is written, likewise.
+ * Source: IOUserAudioDevice::SetOutputSafetyOffset.
+ */
 DX_API kern_return_t IOUserAudioDeviceSetOutputSafetyOffset(IOUserAudioDevice *device, uint32_t safety_offset);
 
 /** Frames; 0 at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioDevice::GetOutputSafetyOffset. */
@@ -176,8 +178,7 @@ DX_API uint32_t IOUserAudioDeviceGetOutputSafetyOffset(IOUserAudioDevice *device
  * Notifies: 'dch2'.  Thread: control.  Real-time: no.  Source: IOUserAudioDevice::SetPreferredChannelsForStereo.
  */
 DX_API kern_return_t IOUserAudioDeviceSetPreferredChannelsForStereo(IOUserAudioDevice *device,
-                                                                    uint32_t left_channel,
-                                                                    uint32_t right_channel);
+                                                                    uint32_t left_channel, uint32_t right_channel);
 
 /**
  * The channels that stereo sound is for; 1 and 2 at first.
@@ -271,8 +272,7 @@ void _Block_release(const void *block);
 /* The handler that calls a block. */
 static inline DX_REALTIME kern_return_t
 dx_call_io_operation_block(IOUserAudioObjectID device, IOUserAudioIOOperation operation,
-                           uint32_t io_buffer_frame_size, uint64_t sample_time, uint64_t host_time,
-                           void *context)
+                           uint32_t io_buffer_frame_size, uint64_t sample_time, uint64_t host_time, void *context)
 {
     return ((IOOperationHandler_b)context)(device, operation, io_buffer_frame_size, sample_time, host_time);
 }
@@ -299,8 +299,8 @@ IOUserAudioDeviceSetIOOperationHandler_b(IOUserAudioDevice *device, IOOperationH
     void *const copy = _Block_copy((const void *)handler);
     if (!copy)
         return kIOReturnNoMemory;
-    const kern_return_t status = dx_device_object_set_io_operation_handler(
-        device, dx_call_io_operation_block, copy, dx_release_io_operation_block);
+    const kern_return_t status = dx_device_object_set_io_operation_handler(device, dx_call_io_operation_block,
+                                                                           copy, dx_release_io_operation_block);
     if (status != kIOReturnSuccess)
         _Block_release(copy);
     return status;
@@ -561,8 +561,7 @@ IOUserAudioDeviceRemoveControl(IOUserAudioDevice *device, IOUserAudioControlPtr 
 
 /** As IOUserAudioClockDeviceUpdateCurrentZeroTimestamp(). */
 static inline DX_REALTIME void
-IOUserAudioDeviceUpdateCurrentZeroTimestamp(IOUserAudioDevice *device, uint64_t sample_time,
-                                            uint64_t host_time)
+IOUserAudioDeviceUpdateCurrentZeroTimestamp(IOUserAudioDevice *device, uint64_t sample_time, uint64_t host_time)
 {
     IOUserAudioClockDeviceUpdateCurrentZeroTimestamp(device, sample_time, host_time);
 }

@@ -108,10 +108,16 @@ DX_API kern_return_t IOUserAudioDriverNewUserClient(IOUserAudioDriver *driver, u
 DX_API kern_return_t IOUserAudioDriverNewUserClient_super(IOUserAudioDriver *driver, uint32_t type,
                                                           IOUserClient **ret_client);
 
-/** IOUserAudioClassIDDriver; 0 for what is no driver.  Thread: any.  Real-time: yes.  Source: IOUserAudioDriver::GetClassID. */
+/**
+ * IOUserAudioClassIDDriver; 0 for what is no driver.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioDriver::GetClassID.
+ */
 DX_API IOUserAudioClassID IOUserAudioDriverGetClassID(IOUserAudioDriver *driver) DX_REALTIME;
 
-/** IOUserAudioClassIDObject; 0 for what is no driver.  Thread: any.  Real-time: yes.  Source: IOUserAudioDriver::GetBaseClassID. */
+/**
+ * IOUserAudioClassIDObject; 0 for what is no driver.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioDriver::GetBaseClassID.
+ */
 DX_API IOUserAudioClassID IOUserAudioDriverGetBaseClassID(IOUserAudioDriver *driver) DX_REALTIME;
 
 /**
@@ -134,7 +140,10 @@ DX_API IODispatchQueue *IOUserAudioDriverGetWorkQueue(IOUserAudioDriver *driver)
 DX_API kern_return_t IOUserAudioDriverSetTransportType(IOUserAudioDriver *driver,
                                                        IOUserAudioTransportType transport_type);
 
-/** How it is attached; Unknown at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioDriver::GetTransportType. */
+/**
+ * How it is attached; Unknown at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioDriver::GetTransportType.
+ */
 DX_API IOUserAudioTransportType IOUserAudioDriverGetTransportType(IOUserAudioDriver *driver) DX_REALTIME;
 
 /**
@@ -223,8 +232,7 @@ DX_API kern_return_t IOUserAudioDriverRemoveObject(IOUserAudioDriver *driver, IO
  *
  * Thread: control.  Real-time: no.  Source: IOUserAudioDriver::PropertiesChanged.
  */
-DX_API kern_return_t IOUserAudioDriverPropertiesChanged(IOUserAudioDriver *driver,
-                                                        IOUserAudioObjectID object_id,
+DX_API kern_return_t IOUserAudioDriverPropertiesChanged(IOUserAudioDriver *driver, IOUserAudioObjectID object_id,
                                                         const IOUserAudioObjectPropertySelector *selectors,
                                                         uint32_t count);
 

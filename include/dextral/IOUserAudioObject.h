@@ -120,8 +120,7 @@ DX_API OSString *IOUserAudioObjectGetElementName(IOUserAudioObjectPtr object,
  */
 DX_API kern_return_t IOUserAudioObjectSetElementCategoryName(IOUserAudioObjectPtr object,
                                                              IOUserAudioObjectPropertyElement element,
-                                                             IOUserAudioObjectPropertyScope scope,
-                                                             OSString *name);
+                                                             IOUserAudioObjectPropertyScope scope, OSString *name);
 
 /**
  * The category of an element, as IOUserAudioObjectGetElementName().
@@ -139,8 +138,7 @@ DX_API OSString *IOUserAudioObjectGetElementCategoryName(IOUserAudioObjectPtr ob
  */
 DX_API kern_return_t IOUserAudioObjectSetElementNumberName(IOUserAudioObjectPtr object,
                                                            IOUserAudioObjectPropertyElement element,
-                                                           IOUserAudioObjectPropertyScope scope,
-                                                           OSString *name);
+                                                           IOUserAudioObjectPropertyScope scope, OSString *name);
 
 /**
  * The number of an element as text, as IOUserAudioObjectGetElementName().

@@ -73,8 +73,7 @@ DX_API bool IOUserAudioStreamInit(IOUserAudioStream *stream, IOUserAudioDriver *
 
 /** The base of IOUserAudioStreamInit(): for its override. */
 DX_API bool IOUserAudioStreamInit_super(IOUserAudioStream *stream, IOUserAudioDriver *driver,
-                                        IOUserAudioStreamDirection direction,
-                                        OSObjectPtr io_memory_descriptor);
+                                        IOUserAudioStreamDirection direction, OSObjectPtr io_memory_descriptor);
 
 /** The base of free: the last thing an override of free does; the object is gone then. */
 DX_API void IOUserAudioStreamFree_super(IOUserAudioStream *stream);
@@ -128,8 +127,7 @@ DX_API kern_return_t IOUserAudioStreamHandleChangeCurrentStreamFormat_super(
 DX_API kern_return_t IOUserAudioStreamHandleChangeStreamIsActive(IOUserAudioStream *stream, bool is_active);
 
 /** The base of IOUserAudioStreamHandleChangeStreamIsActive(): for its override. */
-DX_API kern_return_t IOUserAudioStreamHandleChangeStreamIsActive_super(IOUserAudioStream *stream,
-                                                                       bool is_active);
+DX_API kern_return_t IOUserAudioStreamHandleChangeStreamIsActive_super(IOUserAudioStream *stream, bool is_active);
 
 /**
  * Sets the format of the ring.
@@ -149,8 +147,8 @@ DX_API kern_return_t IOUserAudioStreamSetCurrentStreamFormat(IOUserAudioStream *
  *
  * Thread: any.  Real-time: yes, wait-free.  Source: IOUserAudioStream::GetCurrentStreamFormat.
  */
-DX_API IOUserAudioStreamBasicDescription
-IOUserAudioStreamGetCurrentStreamFormat(IOUserAudioStream *stream) DX_REALTIME;
+DX_API IOUserAudioStreamBasicDescription IOUserAudioStreamGetCurrentStreamFormat(IOUserAudioStream *stream)
+    DX_REALTIME;
 
 /**
  * Moves the stream to a new rate of its device: chooses the available format of that rate which is closest to
@@ -178,7 +176,10 @@ DX_API kern_return_t IOUserAudioStreamSetAvailableStreamFormats(IOUserAudioStrea
                                                                 const IOUserAudioStreamBasicDescription *formats,
                                                                 uint32_t count);
 
-/** How many formats there are.  Thread: any.  Real-time: yes.  Source: IOUserAudioStream::GetNumberAvailableStreamFormats. */
+/**
+ * How many formats there are.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioStream::GetNumberAvailableStreamFormats.
+ */
 DX_API size_t IOUserAudioStreamGetNumberAvailableStreamFormats(IOUserAudioStream *stream) DX_REALTIME;
 
 /**
@@ -190,16 +191,24 @@ DX_API size_t IOUserAudioStreamGetNumberAvailableStreamFormats(IOUserAudioStream
  * Thread: control.  Real-time: no.  Source: IOUserAudioStream::GetAvailableStreamFormats.
  */
 DX_API size_t IOUserAudioStreamGetAvailableStreamFormats(IOUserAudioStream *stream,
-                                                         IOUserAudioStreamBasicDescription *formats,
-                                                         size_t count);
+                                                         IOUserAudioStreamBasicDescription *formats, size_t count);
 
-/** Which way it goes; Output for what is no stream.  Thread: any.  Real-time: yes.  Source: IOUserAudioStream::GetStreamDirection. */
+/**
+ * Which way it goes; Output for what is no stream.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioStream::GetStreamDirection.
+ */
 DX_API IOUserAudioStreamDirection IOUserAudioStreamGetStreamDirection(IOUserAudioStream *stream) DX_REALTIME;
 
-/** Says whether it takes part in IO.  Notifies: 'sact'.  Thread: control.  Source: IOUserAudioStream::SetStreamIsActive. */
+/**
+ * Says whether it takes part in IO.  Notifies: 'sact'.  Thread: control.
+ * Source: IOUserAudioStream::SetStreamIsActive.
+ */
 DX_API kern_return_t IOUserAudioStreamSetStreamIsActive(IOUserAudioStream *stream, bool is_active);
 
-/** Whether it takes part in IO; true at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioStream::GetStreamIsActive. */
+/**
+ * Whether it takes part in IO; true at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioStream::GetStreamIsActive.
+ */
 DX_API bool IOUserAudioStreamGetStreamIsActive(IOUserAudioStream *stream) DX_REALTIME;
 
 /**
@@ -213,7 +222,9 @@ DX_API bool IOUserAudioStreamGetStreamIsActive(IOUserAudioStream *stream) DX_REA
 DX_API kern_return_t IOUserAudioStreamSetTerminalType(IOUserAudioStream *stream,
                                                       IOUserAudioStreamTerminalType terminal_type);
 
-/** What it ends in; Unknown at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioStream::GetTerminalType. */
+/**
+ * What it ends in; Unknown at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioStream::GetTerminalType.
+ */
 DX_API IOUserAudioStreamTerminalType IOUserAudioStreamGetTerminalType(IOUserAudioStream *stream) DX_REALTIME;
 
 /**
@@ -226,7 +237,10 @@ DX_API IOUserAudioStreamTerminalType IOUserAudioStreamGetTerminalType(IOUserAudi
  */
 DX_API kern_return_t IOUserAudioStreamSetStartingChannel(IOUserAudioStream *stream, uint32_t starting_channel);
 
-/** The channel of the device that is its first; 1 at first.  Thread: any.  Real-time: yes.  Source: IOUserAudioStream::GetStartingChannel. */
+/**
+ * The channel of the device that is its first; 1 at first.  Thread: any.  Real-time: yes.
+ * Source: IOUserAudioStream::GetStartingChannel.
+ */
 DX_API uint32_t IOUserAudioStreamGetStartingChannel(IOUserAudioStream *stream) DX_REALTIME;
 
 /**
@@ -241,7 +255,9 @@ DX_API uint32_t IOUserAudioStreamGetStartingChannel(IOUserAudioStream *stream) D
 DX_API kern_return_t IOUserAudioStreamSetIOMemoryDescriptor(IOUserAudioStream *stream,
                                                             OSObjectPtr io_memory_descriptor);
 
-/** The ring, +1; NULL: none.  Thread: control.  Real-time: no.  Source: IOUserAudioStream::GetIOMemoryDescriptor. */
+/**
+ * The ring, +1; NULL: none.  Thread: control.  Real-time: no.  Source: IOUserAudioStream::GetIOMemoryDescriptor.
+ */
 DX_API IOMemoryDescriptor *IOUserAudioStreamGetIOMemoryDescriptor(IOUserAudioStream *stream);
 
 /**

@@ -14,10 +14,10 @@
 #define ASSERT(condition) cr_assert(eq(int, (condition) ? 1 : 0, 1), "%s", #condition)
 
 /** What a call answers, shown by name. */
-#define EXPECT_STATUS(call, status)                                                             \
-    do {                                                                                        \
-        const kern_return_t expect_status_ = (call);                                            \
-        cr_expect(eq(int, expect_status_, (status)), "%s: %s", #call, dx_return_name(expect_status_)); \
+#define EXPECT_STATUS(call, status)                                                                               \
+    do {                                                                                                          \
+        const kern_return_t expect_status_ = (call);                                                              \
+        cr_expect(eq(int, expect_status_, (status)), "%s: %s", #call, dx_return_name(expect_status_));            \
     } while (0)
 
 /** What the fake host was told since the last time. */

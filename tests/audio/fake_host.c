@@ -212,8 +212,8 @@ IOUserAudioStream *
 make_stream(IOUserAudioDriver *driver, IOUserAudioStreamDirection direction, uint64_t ring_bytes)
 {
     IOBufferMemoryDescriptor *ring = NULL;
-    if (ring_bytes > 0 && IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut, ring_bytes, 0, &ring) !=
-                              kIOReturnSuccess)
+    if (ring_bytes > 0 &&
+        IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut, ring_bytes, 0, &ring) != kIOReturnSuccess)
         return NULL;
     IOUserAudioStream *const stream = IOUserAudioStreamCreate(driver, direction, ring);
     OSObjectRelease(ring);

@@ -6,6 +6,8 @@
 #include "audio/driver.h"
 #include "audio/object.h"
 
+#include <dextral/clock.h>
+
 #include <string.h>
 
 #define MAIN IOUserAudioObjectPropertyElementMain
@@ -573,8 +575,7 @@ Test(audio_object, overrides_of_a_driver_are_called_and_reach_their_base)
     EXPECT_STATUS(IOUserAudioDriverAddObject(d, its), kIOReturnSuccess);
     EXPECT_STATUS(IOUserAudioDriverStartDevice(d, 2, 0), kIOReturnSuccess);
     EXPECT_STATUS(IOUserAudioDriverStopDevice(d, 2, 0), kIOReturnSuccess);
-    EXPECT_STATUS(IOUserAudioDriverNewUserClient(d, kIOUserAudioDriverUserClientType, &client),
-                  kIOReturnSuccess);
+    EXPECT_STATUS(IOUserAudioDriverNewUserClient(d, kIOUserAudioDriverUserClientType, &client), kIOReturnSuccess);
     OSObjectRelease(client);
     EXPECT_STATUS(IOUserAudioDriverSetOverrides(d, &noted), kIOReturnBusy);
     OSObjectRelease(its);
@@ -609,4 +610,27 @@ Test(audio_object, an_init_that_forgets_its_base_has_failed)
         .init = init_without_base,
     };
     EXPECT(!fake_host_start_driver(&overrides));
+}
+
+static void
+live_on_simulated_clock(void *argument)
+{
+    IOUserAudioDriver *const d = fake_host_start_driver(NULL);
+    IOUserAudioDevice *const its = make_device(d, "its", 512);
+    *(bool *)argument = IOUserAudioDriverAddObject(d, its) == kIOReturnSuccess &&
+                        IOUserAudioObjectSetName(its, text) == kIOReturnSuccess &&
+                        IOUserAudioDriverStartDevice(d, 2, 0) == kIOReturnSuccess &&
+                        IOUserAudioDriverRemoveObject(d, its) == kIOReturnSuccess;
+    OSObjectRelease(its);
+    fake_host_stop_driver(d);
+}
+
+Test(audio_object, a_driver_lives_on_a_simulated_clock)
+{
+    bool done = false;
+    struct dx_simulation_result result;
+    EXPECT_STATUS(dx_simulate(NULL, live_on_simulated_clock, &done, &result), kIOReturnSuccess);
+    EXPECT(done);
+    EXPECT(result.repeatable);
+    EXPECT_TOLD("changed 2 'lnam' | changed 2 'goin' | removed 2");
 }

@@ -412,10 +412,8 @@ Test(user_client, each_check_of_a_dispatch_entry_refuses_what_does_not_match)
     const IOUserClientMethodDispatch empty = {NULL, 1, 1, 4, 2, 8};
     EXPECT_STATUS(IOUserClientExternalMethod_super(client, 0, &arguments, &empty, NULL, &done),
                   kIOReturnNoCompletion);
-    EXPECT_STATUS(IOUserClientExternalMethod_super(client, 0, &arguments, NULL, NULL, NULL),
-                  kIOReturnUnsupported);
-    EXPECT_STATUS(IOUserClientExternalMethod_super(client, 0, NULL, &matching, NULL, NULL),
-                  kIOReturnBadArgument);
+    EXPECT_STATUS(IOUserClientExternalMethod_super(client, 0, &arguments, NULL, NULL, NULL), kIOReturnUnsupported);
+    EXPECT_STATUS(IOUserClientExternalMethod_super(client, 0, NULL, &matching, NULL, NULL), kIOReturnBadArgument);
     cr_expect(eq(u32, done, 2));
 
     /* Descriptors count in place of bytes. */
@@ -424,8 +422,7 @@ Test(user_client, each_check_of_a_dispatch_entry_refuses_what_does_not_match)
     arguments.structureInputDescriptor = (IOMemoryDescriptor *)(void *)memory;
     arguments.structureOutputDescriptor = (IOMemoryDescriptor *)(void *)memory;
     const IOUserClientMethodDispatch large = {succeed, 1, 1, 64, 2, 64};
-    EXPECT_STATUS(IOUserClientExternalMethod_super(client, 0, &arguments, &large, NULL, &done),
-                  kIOReturnSuccess);
+    EXPECT_STATUS(IOUserClientExternalMethod_super(client, 0, &arguments, &large, NULL, &done), kIOReturnSuccess);
     OSObjectRelease(memory);
     OSObjectRelease(action);
     OSObjectRelease(bytes);

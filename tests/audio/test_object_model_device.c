@@ -295,10 +295,10 @@ Test(audio_device, the_transport_state_moves_as_the_table_says)
         RUNNING = IOUserAudioDeviceTransportStateRunning,
     };
     const struct transition transitions[] = {
-        {STOPPED, true, 0, RUNNING},     {STOPPED, true, 1, PREWARMED},  {PREWARMED, true, 0, RUNNING},
-        {PREWARMED, true, 1, PREWARMED}, {RUNNING, true, 0, RUNNING},    {RUNNING, true, 1, RUNNING},
-        {STOPPED, false, 0, STOPPED},    {STOPPED, false, 1, STOPPED},   {PREWARMED, false, 0, STOPPED},
-        {PREWARMED, false, 1, STOPPED},  {RUNNING, false, 0, STOPPED},   {RUNNING, false, 1, RUNNING},
+        {STOPPED, true, 0, RUNNING},     {STOPPED, true, 1, PREWARMED}, {PREWARMED, true, 0, RUNNING},
+        {PREWARMED, true, 1, PREWARMED}, {RUNNING, true, 0, RUNNING},   {RUNNING, true, 1, RUNNING},
+        {STOPPED, false, 0, STOPPED},    {STOPPED, false, 1, STOPPED},  {PREWARMED, false, 0, STOPPED},
+        {PREWARMED, false, 1, STOPPED},  {RUNNING, false, 0, STOPPED},  {RUNNING, false, 1, RUNNING},
     };
     for (size_t i = 0; i < sizeof transitions / sizeof transitions[0]; i++) {
         const struct transition *const t = &transitions[i];
@@ -551,15 +551,13 @@ Test(audio_device, performing_a_format_reaches_the_stream_that_is_named)
     }
     const IOUserAudioStreamBasicDescription format = integer_format(48000, 2, 24);
     const uint64_t action = IOUserAudioReservedConfigChangeActionStreamFormat;
-    OSObjectPtr info =
-        dx_configuration_info_for_stream_format(IOUserAudioStreamDirectionOutput, 1, &format);
+    OSObjectPtr info = dx_configuration_info_for_stream_format(IOUserAudioStreamDirectionOutput, 1, &format);
     EXPECT_STATUS(IOUserAudioDevicePerformDeviceConfigurationChange(device, action, info), kIOReturnSuccess);
     cr_expect(zero(u32, IOUserAudioStreamGetCurrentStreamFormat(streams[0]).mBitsPerChannel));
     cr_expect(eq(u32, IOUserAudioStreamGetCurrentStreamFormat(streams[1]).mBitsPerChannel, 24));
     OSObjectRelease(info);
     info = dx_configuration_info_for_stream_format(IOUserAudioStreamDirectionInput, 0, &format);
-    EXPECT_STATUS(IOUserAudioDevicePerformDeviceConfigurationChange(device, action, info),
-                  kIOReturnBadArgument);
+    EXPECT_STATUS(IOUserAudioDevicePerformDeviceConfigurationChange(device, action, info), kIOReturnBadArgument);
     OSObjectRelease(info);
     EXPECT(!dx_configuration_info_for_stream_format(0, 0, NULL));
     OSObjectRelease(streams[0]);
@@ -581,8 +579,7 @@ Test(audio_device, info_that_does_not_belong_to_the_action_is_refused)
     EXPECT_STATUS(IOUserAudioDevicePerformDeviceConfigurationChange(device, 2, huge), kIOReturnBadArgument);
     OSDictionary *const incomplete = OSDictionaryCreate(1);
     OSDictionarySetUInt64Value(incomplete, "direction", 0);
-    EXPECT_STATUS(IOUserAudioDevicePerformDeviceConfigurationChange(device, 3, incomplete),
-                  kIOReturnBadArgument);
+    EXPECT_STATUS(IOUserAudioDevicePerformDeviceConfigurationChange(device, 3, incomplete), kIOReturnBadArgument);
     OSObjectRelease(incomplete);
     OSObjectRelease(huge);
 }
@@ -621,8 +618,8 @@ init_noted(IOUserAudioDevice *d, IOUserAudioDriver *its_driver, bool supports_pr
            OSString *model_uid, OSString *manufacturer_uid, uint32_t period)
 {
     note('i');
-    return IOUserAudioDeviceInit_super(d, its_driver, supports_prewarming, device_uid, model_uid,
-                                       manufacturer_uid, period);
+    return IOUserAudioDeviceInit_super(d, its_driver, supports_prewarming, device_uid, model_uid, manufacturer_uid,
+                                       period);
 }
 
 static void
@@ -863,9 +860,8 @@ count_release(void *context)
     ++*(int *)context;
 }
 
-static kern_return_t
-answer_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
-               uint64_t host_time, void *context) DX_REALTIME;
+static kern_return_t answer_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames,
+                                    uint64_t sample_time, uint64_t host_time, void *context) DX_REALTIME;
 static kern_return_t
 answer_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
                uint64_t host_time, void *context)
@@ -888,16 +884,15 @@ Test(audio_device, a_handler_is_called_until_it_is_replaced_and_its_context_rele
 {
     EXPECT_STATUS(call_handler(), kIOReturnNotAttached);
     for (int i = 0; i < 3; i++) {
-        EXPECT_STATUS(dx_device_object_set_io_operation_handler(device, answer_context, &released[i],
-                                                                count_release),
-                      kIOReturnSuccess);
+        EXPECT_STATUS(
+            dx_device_object_set_io_operation_handler(device, answer_context, &released[i], count_release),
+            kIOReturnSuccess);
         cr_expect(eq(int, call_handler(), i));
         cr_expect(eq(int, released[i], 0));
         if (i > 0)
             cr_expect(eq(int, released[i - 1], 1));
     }
-    EXPECT_STATUS(IOUserAudioDeviceSetIOOperationHandler(device, answer_context, &released[3]),
-                  kIOReturnSuccess);
+    EXPECT_STATUS(IOUserAudioDeviceSetIOOperationHandler(device, answer_context, &released[3]), kIOReturnSuccess);
     cr_expect(eq(int, call_handler(), 3));
     EXPECT_STATUS(IOUserAudioDeviceSetIOOperationHandler(device, NULL, NULL), kIOReturnSuccess);
     EXPECT_STATUS(call_handler(), kIOReturnNotAttached);
@@ -918,9 +913,8 @@ static kern_return_t last_replacement;
 static IOOperationHandler replacement;
 
 /* Replaces itself as often as asked, with contexts that want to be released. */
-static kern_return_t
-replace_itself(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
-               uint64_t host_time, void *context) DX_REALTIME;
+static kern_return_t replace_itself(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames,
+                                    uint64_t sample_time, uint64_t host_time, void *context) DX_REALTIME;
 static kern_return_t
 replace_itself(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
                uint64_t host_time, void *context)
@@ -932,8 +926,8 @@ replace_itself(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_
     (void)host_time;
     DX_REALTIME_TRUSTED_BEGIN("from inside the handler it neither waits nor allocates")
     for (unsigned i = 0; i < replacements; i++)
-        last_replacement = dx_device_object_set_io_operation_handler(
-            device, replacement, &released[1], replacement ? count_release : NULL);
+        last_replacement = dx_device_object_set_io_operation_handler(device, replacement, &released[1],
+                                                                     replacement ? count_release : NULL);
     DX_REALTIME_TRUSTED_END
     return *(int *)context; // still valid: released later
 }
@@ -960,8 +954,7 @@ Test(audio_device, a_handler_that_removed_itself_is_released_after_its_successor
                   kIOReturnSuccess);
     cr_expect(eq(int, call_handler(), 0));
     EXPECT_STATUS(call_handler(), kIOReturnNotAttached);
-    EXPECT_STATUS(IOUserAudioDeviceSetIOOperationHandler(device, answer_context, &released[2]),
-                  kIOReturnSuccess);
+    EXPECT_STATUS(IOUserAudioDeviceSetIOOperationHandler(device, answer_context, &released[2]), kIOReturnSuccess);
     EXPECT_STATUS(IOUserAudioDeviceSetIOOperationHandler(device, NULL, NULL), kIOReturnSuccess);
     cr_expect(eq(int, released[0], 1));
 }

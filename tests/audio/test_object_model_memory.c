@@ -100,8 +100,8 @@ use_device(IOUserAudioDriver *driver, IOUserAudioDevice *device)
     done &= name && configure_device(device, name);
     for (unsigned i = 0; i < 2; i++) {
         streams[i] = make_stream(driver, i, 4096);
-        done &= streams[i] && configure_stream(streams[i]) &&
-                is_done(IOUserAudioDeviceAddStream(device, streams[i]));
+        done &=
+            streams[i] && configure_stream(streams[i]) && is_done(IOUserAudioDeviceAddStream(device, streams[i]));
     }
     IOUserAudioBox *const box = name ? IOUserAudioBoxCreate(driver, true, name) : NULL;
     done &= box && is_done(IOUserAudioBoxAddDevice(box, device));

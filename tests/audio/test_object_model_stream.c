@@ -179,9 +179,9 @@ Test(audio_stream, formats_are_checked)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cr_expect(eq(int, IOUserAudioStreamSetCurrentStreamFormat(stream, &cases[i].format), cases[i].status),
                   "%s", cases[i].name);
-        cr_expect(eq(int, IOUserAudioStreamSetAvailableStreamFormats(stream, &cases[i].format, 1),
-                     cases[i].status),
-                  "%s", cases[i].name);
+        cr_expect(
+            eq(int, IOUserAudioStreamSetAvailableStreamFormats(stream, &cases[i].format, 1), cases[i].status),
+            "%s", cases[i].name);
     }
 }
 
@@ -265,8 +265,8 @@ Test(audio_stream, a_ring_too_small_for_the_period_is_refused)
     EXPECT_STATUS(IOUserAudioDeviceSetZeroTimeStampPeriod(device, 511), kIOReturnSuccess);
 
     IOBufferMemoryDescriptor *ring = NULL;
-    cr_assert(eq(int, IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut, 511 * 8 - 1, 0, &ring),
-                 kIOReturnSuccess));
+    cr_assert(
+        eq(int, IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut, 511 * 8 - 1, 0, &ring), kIOReturnSuccess));
     EXPECT_STATUS(IOUserAudioStreamSetIOMemoryDescriptor(stream, ring), kIOReturnNoSpace);
     OSObjectRelease(ring);
     EXPECT_STATUS(IOUserAudioStreamSetIOMemoryDescriptor(stream, NULL), kIOReturnSuccess);
@@ -288,8 +288,7 @@ Test(audio_stream, a_stream_whose_ring_is_too_small_is_not_added)
 Test(audio_stream, the_ring_is_retained_and_handed_out)
 {
     IOBufferMemoryDescriptor *ring = NULL;
-    cr_assert(eq(int, IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut, 8192, 0, &ring),
-                 kIOReturnSuccess));
+    cr_assert(eq(int, IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut, 8192, 0, &ring), kIOReturnSuccess));
     EXPECT_STATUS(IOUserAudioStreamSetIOMemoryDescriptor(stream, ring), kIOReturnSuccess);
     cr_expect(eq(u32, OSObjectGetRetainCount(ring), 2));
     IOMemoryDescriptor *const read = IOUserAudioStreamGetIOMemoryDescriptor(stream);
@@ -404,8 +403,7 @@ add_noted_streams(IOUserAudioStream *(*ret_streams)[3])
 {
     EXPECT_STATUS(IOUserAudioDeviceRemoveStream(device, stream), kIOReturnSuccess);
     for (unsigned i = 0; i < 3; i++) {
-        (*ret_streams)[i] =
-            make_noted(i < 2 ? IOUserAudioStreamDirectionOutput : IOUserAudioStreamDirectionInput);
+        (*ret_streams)[i] = make_noted(i < 2 ? IOUserAudioStreamDirectionOutput : IOUserAudioStreamDirectionInput);
         EXPECT_STATUS(IOUserAudioDeviceAddStream(device, (*ret_streams)[i]), kIOReturnSuccess);
         OSObjectRelease((*ret_streams)[i]);
     }

@@ -75,9 +75,8 @@ static struct context own_replacements[ROUNDS];
 static uint32_t own_replacement_count; // the IO thread's
 static uint32_t own_replacements_refused;
 
-static kern_return_t
-use_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
-            uint64_t host_time, void *context) DX_REALTIME;
+static kern_return_t use_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames,
+                                 uint64_t sample_time, uint64_t host_time, void *context) DX_REALTIME;
 static kern_return_t
 use_context(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
             uint64_t host_time, void *context)
@@ -123,9 +122,9 @@ replace_handlers(void *context)
     for (uint32_t i = 0; i < ROUNDS; i++) {
         contexts[i].replaces_itself = i % 3 == 0;
         const kern_return_t status =
-            i % 7 == 6 ? IOUserAudioDeviceSetIOOperationHandler(device, NULL, NULL)
-                       : dx_device_object_set_io_operation_handler(device, use_context, &contexts[i],
-                                                                   release_context);
+            i % 7 == 6
+                ? IOUserAudioDeviceSetIOOperationHandler(device, NULL, NULL)
+                : dx_device_object_set_io_operation_handler(device, use_context, &contexts[i], release_context);
         CHECK_EQ(status, kIOReturnSuccess);
     }
     return NULL;
