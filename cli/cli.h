@@ -10,13 +10,13 @@
 
 /** Exit codes; documented in dextral(1). */
 enum cli_exit {
-    CLI_OK = 0,         ///< done
-    CLI_FAILED = 1,     ///< it went wrong while running, or this build lacks a feature
-    CLI_USAGE = 2,      ///< an option or argument that cannot be
-    CLI_BAD_INPUT = 3,  ///< the input file is missing, damaged or of no known kind
-    CLI_BAD_DRIVER = 4, ///< the bundle, the driver, its device, or a DSP plug-in cannot be used
-    CLI_BAD_OUTPUT = 5, ///< the output file could not be written
-    CLI_LOST = 6,       ///< --strict: frames were lost or cycles were late
+    CLI_OK = 0,          ///< done
+    CLI_FAILED = 1,      ///< it went wrong while running, or this build lacks a feature
+    CLI_USAGE = 2,       ///< an option or argument that cannot be
+    CLI_BAD_INPUT = 3,   ///< the input file is missing, damaged or of no known kind
+    CLI_BAD_DRIVER = 4,  ///< the bundle, the driver, its device, or a DSP plug-in cannot be used
+    CLI_BAD_OUTPUT = 5,  ///< the output file could not be written
+    CLI_LOST = 6,        ///< --strict: frames were lost or cycles were late
     CLI_SIGNALLED = 128, ///< plus the signal's number: 130 after Ctrl-C
 };
 
@@ -32,9 +32,9 @@ struct cli_option {
 /** A sub-command. */
 struct cli_command {
     const char *name;
-    const char *summary;  ///< one line
-    const char *usage;    ///< after "dextral NAME "
-    const char *text;     ///< what the help says before the options
+    const char *summary; ///< one line
+    const char *usage;   ///< after "dextral NAME "
+    const char *text;    ///< what the help says before the options
     const struct cli_option *options;
     size_t option_count;
     int (*run)(const struct cli_command *command, int argc, char **argv); ///< arguments after the name

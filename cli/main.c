@@ -84,8 +84,8 @@ main(int argc, char **argv)
     if (strcmp(name, "help") == 0)
         return run_help(argc - 2, argv + 2);
     if (name[0] == '-')
-        return cli_fail(CLI_USAGE, "there is no option %s here; the command comes first: dextral COMMAND %s ...", name,
-                        name);
+        return cli_fail(CLI_USAGE, "there is no option %s here; the command comes first: dextral COMMAND %s ...",
+                        name, name);
     const struct cli_command *const command = find_command(name);
     return command ? command->run(command, argc - 2, argv + 2) : unknown_command(name);
 }

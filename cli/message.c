@@ -113,7 +113,8 @@ distance(const char *a, const char *b)
 }
 
 const char *
-cli_closest(const char *text, const char *(*name)(const void *table, size_t index), const void *table, size_t count)
+cli_closest(const char *text, const char *(*name)(const void *table, size_t index), const void *table,
+            size_t count)
 {
     const char *best = NULL;
     unsigned best_distance = 0;

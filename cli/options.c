@@ -47,8 +47,9 @@ static int
 unknown_option(const struct cli_command *command, const char *text, const char *name)
 {
     const char *const closest = name ? cli_closest(name, option_name, command, count_options(command)) : NULL;
-    return cli_fail(CLI_USAGE, "%s: there is no option %s%s%s%s; 'dextral help %s' lists them", command->name, text,
-                    closest ? " (did you mean --" : "", closest ? closest : "", closest ? "?)" : "", command->name);
+    return cli_fail(CLI_USAGE, "%s: there is no option %s%s%s%s; 'dextral help %s' lists them", command->name,
+                    text, closest ? " (did you mean --" : "", closest ? closest : "", closest ? "?)" : "",
+                    command->name);
 }
 
 /* Hands an option on; its value is `value`, or the next argument. */
@@ -64,8 +65,8 @@ take(struct parse *parse, size_t index, const char *value)
         return cli_fail(CLI_USAGE, "%s: --%s takes no value", command->name, option->name);
     if (option->argument && !value) {
         if (parse->next == parse->end)
-            return cli_fail(CLI_USAGE, "%s: --%s needs a value: --%s %s", command->name, option->name, option->name,
-                            option->argument);
+            return cli_fail(CLI_USAGE, "%s: --%s needs a value: --%s %s", command->name, option->name,
+                            option->name, option->argument);
         value = *parse->next++;
     }
     if (index >= command->option_count) {

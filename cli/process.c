@@ -178,8 +178,8 @@ check_options(const struct process_options *options)
         return cli_fail(CLI_USAGE, "process: which %s file? dextral process --driver D IN.wav OUT.wav",
                         options->input ? "output" : "input");
     if (!dx_file_container_name(options->output))
-        return cli_fail(CLI_USAGE, "process: %s: what kind of file is it to be? End its name in %s", options->output,
-                        dx_file_suffixes);
+        return cli_fail(CLI_USAGE, "process: %s: what kind of file is it to be? End its name in %s",
+                        options->output, dx_file_suffixes);
     if (options->has_seed && !options->is_offline)
         return cli_fail(CLI_USAGE, "process: --seed orders a simulated run: give --offline as well");
     if (options->wants_json && !process_has_json)
@@ -280,8 +280,9 @@ finish(struct process_session *session)
     if (code == CLI_OK)
         code = cli_finish_output();
     if (code == CLI_OK && options->is_strict && process_has_losses(&session->result))
-        code = cli_fail(CLI_LOST, "frames were lost or cycles were late: %s is there, but has gaps or could have had",
-                        options->output);
+        code =
+            cli_fail(CLI_LOST, "frames were lost or cycles were late: %s is there, but has gaps or could have had",
+                     options->output);
     return code;
 }
 

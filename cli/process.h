@@ -19,7 +19,7 @@ struct process_options {
     const char *output;
     const char *dsps[PROCESS_MAX_DSPS];
     size_t dsp_count;
-    double rate_hz;     ///< 0: the file's
+    double rate_hz; ///< 0: the file's
     double tail_seconds;
     uint64_t seed;
     uint32_t io_frames; ///< 0: the device's
@@ -48,13 +48,13 @@ struct process_result {
     dx_device_info device;
     dx_device_statistics statistics;
     dx_client_status client;
-    uint64_t moved_frames;     ///< by which what was played came late, and OUT is longer
-    uint32_t latency_frames;   ///< of the DSP plug-ins together
+    uint64_t moved_frames;   ///< by which what was played came late, and OUT is longer
+    uint32_t latency_frames; ///< of the DSP plug-ins together
     struct dx_file_info input;
     struct dx_file_info output;
     struct dx_file_level input_level;
     struct dx_file_level output_level;
-    const char *encoding;      ///< of the output
+    const char *encoding; ///< of the output
     dx_simulation_result simulation;
 };
 
@@ -71,7 +71,7 @@ struct process_session {
 /** Opens what needs no clock: bundle, plug-ins, input file.  CLI_OK, or an exit code after a message. */
 int process_open(struct process_session *session, const struct process_options *options);
 
-/** Runs the driver and passes the file through, on the current clock; the output is complete, but not committed. */
+/** Runs the driver and passes the file through, on the current clock; the output is not committed yet. */
 int process_run(struct process_session *session);
 
 /** Zeroed is fine. */

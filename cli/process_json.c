@@ -42,15 +42,17 @@ make_file(const char *path, const struct dx_file_info *info, uint64_t frames, co
     const double rms = process_rms(level);
     return json_pack("{s:o, s:o, s:i, s:i, s:f, s:o, s:f, s:o}", "path", make_text(path), "frames",
                      make_integer(frames), "rate_hz", (int)info->rate_hz, "channels", (int)info->channels, "peak",
-                     level->peak, "peak_dbfs", make_decibels(level->peak), "rms", rms, "rms_dbfs", make_decibels(rms));
+                     level->peak, "peak_dbfs", make_decibels(level->peak), "rms", rms, "rms_dbfs",
+                     make_decibels(rms));
 }
 
 static json_t *
 make_output(const struct process_session *session)
 {
     const struct process_result *const result = &session->result;
-    json_t *const output = make_file(session->options->output, &result->output,
-                                     result->output_level.samples / result->output.channels, &result->output_level);
+    json_t *const output =
+        make_file(session->options->output, &result->output,
+                  result->output_level.samples / result->output.channels, &result->output_level);
     if (output) {
         (void)json_object_set_new(output, "encoding", make_text(result->encoding));
         (void)json_object_set_new(output, "clipped_samples", make_integer(result->output_level.clipped));
@@ -81,10 +83,10 @@ make_dsps(const struct process_session *session)
     json_t *const dsps = json_array();
     for (size_t i = 0; dsps && i < session->options->dsp_count; i++) {
         const dx_dsp_plugin *const plugin = dx_dsp_get_plugin(session->dsps[i].dsp);
-        (void)json_array_append_new(dsps, json_pack("{s:o, s:o, s:o, s:i}", "spec", make_text(session->options->dsps[i]),
-                                                    "identifier", make_text(plugin->identifier), "name",
-                                                    make_text(plugin->name), "latency_frames",
-                                                    (int)session->dsps[i].latency_frames));
+        (void)json_array_append_new(dsps, json_pack("{s:o, s:o, s:o, s:i}", "spec",
+                                                    make_text(session->options->dsps[i]), "identifier",
+                                                    make_text(plugin->identifier), "name", make_text(plugin->name),
+                                                    "latency_frames", (int)session->dsps[i].latency_frames));
     }
     return dsps;
 }
@@ -106,9 +108,10 @@ static json_t *
 make_device(const struct process_result *result)
 {
     const dx_device_info *const device = &result->device;
-    return json_pack("{s:o, s:f, s:i, s:i, s:i, s:i}", "uid", make_text(result->uid), "rate_hz", device->sample_rate_hz,
-                     "io_frames", (int)device->io_frames, "ring_frames", (int)device->ring_frames, "input_channels",
-                     (int)device->inputs[0].client.mChannelsPerFrame, "output_channels",
+    return json_pack("{s:o, s:f, s:i, s:i, s:i, s:i}", "uid", make_text(result->uid), "rate_hz",
+                     device->sample_rate_hz, "io_frames", (int)device->io_frames, "ring_frames",
+                     (int)device->ring_frames, "input_channels", (int)device->inputs[0].client.mChannelsPerFrame,
+                     "output_channels",
                      device->output_streams > 0 ? (int)device->outputs[0].client.mChannelsPerFrame : 0);
 }
 
@@ -134,8 +137,9 @@ make_summary(const struct process_session *session)
         return NULL;
     (void)json_object_set_new(summary, "mode", make_text(session->options->is_offline ? "offline" : "real time"));
     (void)json_object_set_new(summary, "driver",
-                              json_pack("{s:o, s:o, s:o}", "path", make_text(session->options->driver), "identifier",
-                                        make_text(result->identifier), "version", make_text(result->version)));
+                              json_pack("{s:o, s:o, s:o}", "path", make_text(session->options->driver),
+                                        "identifier", make_text(result->identifier), "version",
+                                        make_text(result->version)));
     (void)json_object_set_new(summary, "device", make_device(result));
     (void)json_object_set_new(summary, "dsp", make_dsps(session));
     (void)json_object_set_new(
@@ -153,8 +157,8 @@ make_summary(const struct process_session *session)
     (void)json_object_set_new(summary, "overloads",
                               json_pack("{s:I, s:I, s:I, s:o}", "count", integer(statistics->overloads),
                                         "skipped_input_frames", integer(statistics->skipped_input_frames),
-                                        "skipped_output_frames", integer(statistics->skipped_output_frames), "causes",
-                                        make_causes(statistics)));
+                                        "skipped_output_frames", integer(statistics->skipped_output_frames),
+                                        "causes", make_causes(statistics)));
     (void)json_object_set_new(summary, "underrun_frames", make_integer(result->client.underrun_frames));
     (void)json_object_set_new(summary, "overrun_frames", make_integer(result->client.overrun_frames));
     (void)json_object_set_new(summary, "moved_frames", make_integer(result->moved_frames));

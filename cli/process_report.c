@@ -37,8 +37,8 @@ print_decibels(const char *name, double magnitude)
 }
 
 static void
-print_file(const char *label, const char *path, const struct dx_file_info *info, uint64_t frames, const char *encoding,
-           const struct dx_file_level *level)
+print_file(const char *label, const char *path, const struct dx_file_info *info, uint64_t frames,
+           const char *encoding, const struct dx_file_level *level)
 {
     (void)printf("%-9s %s: %llu frames, %u Hz, %u channel%s%s%s\n", label, path, (unsigned long long)frames,
                  info->rate_hz, info->channels, info->channels == 1 ? "" : "s", *encoding ? ", " : "", encoding);
@@ -81,7 +81,8 @@ print_overloads(const dx_device_statistics *statistics)
     for (unsigned i = DX_CAUSE_NONE + 1u; i < DX_CAUSE_COUNT; i++) {
         if (statistics->causes[i] == 0)
             continue;
-        (void)printf("%s%s %llu", separator, dx_cause_name((dx_cause)i), (unsigned long long)statistics->causes[i]);
+        (void)printf("%s%s %llu", separator, dx_cause_name((dx_cause)i),
+                     (unsigned long long)statistics->causes[i]);
         separator = ", ";
     }
     (void)printf("\n");
@@ -108,7 +109,8 @@ print_losses(const struct process_result *result)
         (void)printf("%-9s %llu recorded frames were lost: silence stands in their place\n", "overruns",
                      (unsigned long long)client->overrun_frames);
     if (result->moved_frames > 0)
-        (void)printf("%-9s %llu frames: OUT is longer by as much\n", "moved", (unsigned long long)result->moved_frames);
+        (void)printf("%-9s %llu frames: OUT is longer by as much\n", "moved",
+                     (unsigned long long)result->moved_frames);
     if (client->limited_samples > 0)
         (void)printf("%-9s %llu samples (NaN, infinite, or over 16.0)\n", "limited",
                      (unsigned long long)client->limited_samples);

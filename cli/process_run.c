@@ -26,8 +26,8 @@ struct stage {
     IOUserAudioDriver *drivers[MAX_DRIVERS];
     size_t driver_count;
     dx_device *device;
-    IOUserAudioDevice *object;  // of the device
-    IOUserAudioDriver *driver;  // whose it is, borrowed from drivers
+    IOUserAudioDevice *object; // of the device
+    IOUserAudioDriver *driver; // whose it is, borrowed from drivers
     dx_client *client;
 };
 
@@ -83,11 +83,11 @@ start_drivers(struct stage *stage)
         char text[160];
         const kern_return_t status = dx_host_start_driver(stage->host, stage->drivers[i], personality);
         if (status != kIOReturnSuccess)
-            return cli_fail(CLI_BAD_DRIVER, "the driver %s did not start: %s%s", name,
-                            describe(status, text, sizeof text),
-                            status == kIOReturnNoSpace
-                                ? "; is a stream's ring smaller than the zero-timestamp period times a frame's bytes?"
-                                : "");
+            return cli_fail(
+                CLI_BAD_DRIVER, "the driver %s did not start: %s%s", name, describe(status, text, sizeof text),
+                status == kIOReturnNoSpace
+                    ? "; is a stream's ring smaller than the zero-timestamp period times a frame's bytes?"
+                    : "");
     }
     dx_host_settle(stage->host);
     return CLI_OK;
@@ -130,7 +130,8 @@ pick_device(struct stage *stage)
     if (!stage->device)
         return cli_fail(CLI_USAGE, "process: the driver has several devices, give --device with one of: %s", list);
     stage->object = dx_device_copy_object(stage->device);
-    return stage->object ? CLI_OK : cli_fail(CLI_BAD_DRIVER, "the device %s has no driver", dx_device_uid(stage->device));
+    return stage->object ? CLI_OK
+                         : cli_fail(CLI_BAD_DRIVER, "the device %s has no driver", dx_device_uid(stage->device));
 }
 
 /* The driver that has the device: needed to find its streams by their ids. */
@@ -236,7 +237,7 @@ rank_format(const IOUserAudioStreamBasicDescription *format, double rate_hz, uin
     return extra * 100 + coarse;
 }
 
-/* Chooses the available format that holds the file best: all its channels, then as much of each sample as can be. */
+/* Chooses the available format that holds the file best: all its channels, then as much of each sample. */
 static int
 set_format(struct stage *stage, IOUserAudioStreamDirection direction)
 {
@@ -282,10 +283,11 @@ set_io_frames(struct stage *stage)
     if (frames == 0)
         return CLI_OK;
     if (dx_device_set_io_frames(stage->device, frames) != kIOReturnSuccess)
-        return cli_fail(CLI_USAGE,
-                        "process: --io-frames %u does not fit: three cycles and the safety offsets must fit into the "
-                        "device's ring of %u frames",
-                        frames, stage->session->result.device.ring_frames);
+        return cli_fail(
+            CLI_USAGE,
+            "process: --io-frames %u does not fit: three cycles and the safety offsets must fit into the "
+            "device's ring of %u frames",
+            frames, stage->session->result.device.ring_frames);
     return get_info(stage);
 }
 
@@ -359,7 +361,8 @@ note_channels(const struct stage *stage)
     if (device_channels == 1 && channels > 1)
         cli_note("the device has one channel: the file's %u are played as their mean", channels);
     else if (device_channels < channels)
-        cli_note("the device has %u channels: of the file's %u the others are not played", device_channels, channels);
+        cli_note("the device has %u channels: of the file's %u the others are not played", device_channels,
+                 channels);
 }
 
 static int
@@ -431,7 +434,7 @@ clear_stage(struct stage *stage)
     OSObjectRelease(stage->object);
     dx_device_release(stage->device);
     for (size_t i = stage->driver_count; i-- > 0;)
-        (void)dx_host_stop_driver(stage->host, stage->drivers[i]); // its answer changes nothing: the host goes next
+        (void)dx_host_stop_driver(stage->host, stage->drivers[i]); // its answer does not matter: the host goes
     dx_host_destroy(stage->host);
     for (size_t i = 0; i < stage->driver_count; i++)
         OSObjectRelease(stage->drivers[i]);
@@ -497,7 +500,8 @@ process_open(struct process_session *session, const struct process_options *opti
     }
     (void)snprintf(session->result.identifier, sizeof session->result.identifier, "%s",
                    dx_bundle_identifier(session->bundle));
-    (void)snprintf(session->result.version, sizeof session->result.version, "%s", dx_bundle_version(session->bundle));
+    (void)snprintf(session->result.version, sizeof session->result.version, "%s",
+                   dx_bundle_version(session->bundle));
     return CLI_OK;
 }
 

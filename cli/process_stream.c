@@ -21,17 +21,17 @@ struct stream {
     dx_client *client;
     uint32_t output_channels; // 0: the device plays nothing
     uint32_t input_channels;
-    uint64_t frames;          // to be played and recorded, silence at the end included
-    uint64_t file_frames;     // of these, from the file
+    uint64_t frames;      // to be played and recorded, silence at the end included
+    uint64_t file_frames; // of these, from the file
 
-    float *play_block;        // BLOCK_FRAMES
-    uint32_t play_count;      // frames in it
-    uint32_t play_position;   // of these, written
-    uint64_t fed;             // frames put into blocks so far
+    float *play_block;      // BLOCK_FRAMES
+    uint32_t play_count;    // frames in it
+    uint32_t play_position; // of these, written
+    uint64_t fed;           // frames put into blocks so far
 
-    float *record_block;      // BLOCK_FRAMES
-    atomic_bool is_ending;    // one task tells the other
-    _Atomic int feed_code;    // exit code of the feeding task
+    float *record_block;   // BLOCK_FRAMES
+    atomic_bool is_ending; // one task tells the other
+    _Atomic int feed_code; // exit code of the feeding task
 };
 
 static bool
@@ -53,7 +53,8 @@ fill_block(struct stream *stream)
         if (count > file_left)
             count = (uint32_t)file_left;
         uint32_t got = 0;
-        if (dx_file_reader_read(stream->session->reader, stream->play_block, count, &got, &error) != kIOReturnSuccess)
+        if (dx_file_reader_read(stream->session->reader, stream->play_block, count, &got, &error) !=
+            kIOReturnSuccess)
             return cli_fail(CLI_BAD_INPUT, "%s", error.message);
         count = got;
     } else {
@@ -82,8 +83,8 @@ feed(struct stream *stream, uint64_t deadline_ns, bool *ret_is_done)
         }
         uint32_t wrote = 0;
         const float *const next = stream->play_block + (size_t)stream->play_position * stream->output_channels;
-        const kern_return_t status = dx_client_write(stream->client, next, stream->play_count - stream->play_position,
-                                                     deadline_ns, &wrote);
+        const kern_return_t status =
+            dx_client_write(stream->client, next, stream->play_count - stream->play_position, deadline_ns, &wrote);
         stream->play_position += wrote;
         if (status == kIOReturnTimeout)
             return CLI_OK;
@@ -145,7 +146,8 @@ record(struct stream *stream, double rate_hz)
             return code;
         if (position >= first) {
             dx_error error = {""};
-            if (dx_file_writer_write(stream->session->writer, stream->record_block, count, &error) != kIOReturnSuccess)
+            if (dx_file_writer_write(stream->session->writer, stream->record_block, count, &error) !=
+                kIOReturnSuccess)
                 return cli_fail(CLI_BAD_OUTPUT, "%s", error.message);
             recorded += count;
             process_progress_show(recorded, stream->frames, rate_hz);
@@ -171,7 +173,8 @@ run_stream(struct stream *stream, double rate_hz)
 
     const kern_return_t status = dx_client_start(stream->client);
     if (status == kIOReturnTimeout)
-        return cli_fail(CLI_BAD_DRIVER, "the driver posted no zero timestamp after its start: its clock does not run");
+        return cli_fail(CLI_BAD_DRIVER,
+                        "the driver posted no zero timestamp after its start: its clock does not run");
     if (status != kIOReturnSuccess)
         return cli_fail(CLI_BAD_DRIVER, "the device did not start: %s", dx_return_string(status));
 

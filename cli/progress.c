@@ -47,8 +47,9 @@ process_progress_show(uint64_t done, uint64_t total, double rate_hz)
     memset(bar, '-', WIDTH);
     memset(bar, '#', filled < WIDTH ? filled : WIDTH);
     bar[WIDTH] = '\0';
-    (void)fprintf(stderr, "\r[%s] %3u %%  %.1f of %.1f s\033[K", bar, (unsigned)(100.0 * (double)done / (double)total),
-                  (double)done / rate_hz, (double)total / rate_hz);
+    (void)fprintf(stderr, "\r[%s] %3u %%  %.1f of %.1f s\033[K", bar,
+                  (unsigned)(100.0 * (double)done / (double)total), (double)done / rate_hz,
+                  (double)total / rate_hz);
     (void)fflush(stderr);
 }
 

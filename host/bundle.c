@@ -47,11 +47,12 @@ find_folder(const char *path, char **ret_folder, dx_error *error)
     const size_t length = strlen(name);
     kern_return_t status = kIOReturnSuccess;
     if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
-        status = dx_error_set(error, kIOReturnBadArgument,
-                              "%s is no folder: a driver bundle is a folder Name" SUFFIX " with Info.plist and Name.so",
-                              path);
+        status = dx_error_set(
+            error, kIOReturnBadArgument,
+            "%s is no folder: a driver bundle is a folder Name" SUFFIX " with Info.plist and Name.so", path);
     else if (length <= strlen(SUFFIX) || strcmp(name + length - strlen(SUFFIX), SUFFIX) != 0)
-        status = dx_error_set(error, kIOReturnBadArgument, "%s: the name of a driver bundle must end in " SUFFIX, path);
+        status =
+            dx_error_set(error, kIOReturnBadArgument, "%s: the name of a driver bundle must end in " SUFFIX, path);
     if (status == kIOReturnSuccess)
         *ret_folder = folder;
     else
@@ -81,9 +82,9 @@ check_contents_folder(const char *folder, bool has_info, dx_error *error)
                             "keep the first",
                             folder);
     if (is_there)
-        return dx_error_set(error, kIOReturnNotFound,
-                            "%s has Contents/Info.plist: move it, and the shared object, up into the folder itself",
-                            folder);
+        return dx_error_set(
+            error, kIOReturnNotFound,
+            "%s has Contents/Info.plist: move it, and the shared object, up into the folder itself", folder);
     if (!has_info)
         return dx_error_set(error, kIOReturnNotFound, "%s has no Info.plist", folder);
     return kIOReturnSuccess;
@@ -128,7 +129,8 @@ read_info(const char *folder, struct dx_bundle_info *ret_info, dx_error *error)
     free(path);
 
     if (descriptor < 0 && code == ELOOP)
-        return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist is a symbolic link: copy the file", folder);
+        return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist is a symbolic link: copy the file",
+                            folder);
     if (descriptor < 0 && code != ENOENT)
         return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist: %s", folder, strerror(code));
     status = check_contents_folder(folder, descriptor >= 0, error);
@@ -176,12 +178,14 @@ find_class(const dx_bundle *bundle, const struct dx_personality *personality, co
     char symbol[sizeof DX_DRIVER_CLASS_PREFIX + 256];
     char what[400];
     (void)snprintf(symbol, sizeof symbol, DX_DRIVER_CLASS_PREFIX "%s", personality->user_class);
-    (void)snprintf(what, sizeof what, "class %s of personality \"%.80s\"", personality->user_class, personality->name);
+    (void)snprintf(what, sizeof what, "class %s of personality \"%.80s\"", personality->user_class,
+                   personality->name);
 
     const dx_driver_class *const class = dlsym(bundle->handle, symbol);
     if (!class)
         return dx_error_set(error, kIOReturnRLDError,
-                            "%s is not in the shared object: it must export %.200s (see DX_DRIVER_CLASS)", what, symbol);
+                            "%s is not in the shared object: it must export %.200s (see DX_DRIVER_CLASS)", what,
+                            symbol);
     const kern_return_t status =
         dx_plugin_file_check_abi(what, class->abi, class->size, sizeof(dx_driver_class), error);
     if (status != kIOReturnSuccess)
@@ -259,7 +263,8 @@ kern_return_t
 dx_bundle_create_driver(dx_bundle *bundle, size_t index, IOUserAudioDriver **ret_driver, dx_error *error)
 {
     if (index >= bundle->info.personality_count)
-        return dx_error_set(error, kIOReturnBadArgument, "the bundle has %zu personalities, there is no number %zu",
+        return dx_error_set(error, kIOReturnBadArgument,
+                            "the bundle has %zu personalities, there is no number %zu",
                             bundle->info.personality_count, index);
     IOUserAudioDriver *const driver = bundle->classes[index]->alloc();
     if (!driver)

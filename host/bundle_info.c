@@ -26,20 +26,13 @@ static const struct optional_key {
     enum value_type type;
     bool is_hardware; // makes no sense beside IOUserResources, which is no hardware
 } optional_keys[] = {
-    {"IOMatchCategory", 0, VALUE_STRING, false},
-    {"IOPropertyMatch", 0, VALUE_DICTIONARY, false},
-    {"IOProbeScore", UINT64_MAX, VALUE_NUMBER, false},
-    {"IOResourceMatch", 0, VALUE_STRING, false},
-    {"IOUserServerOneProcess", 0, VALUE_BOOLEAN, false},
-    {"idVendor", 0xFFFF, VALUE_NUMBER, true},
-    {"idProduct", 0xFFFF, VALUE_NUMBER, true},
-    {"idProductArray", 0, VALUE_ARRAY, true},
-    {"idProductMask", 0xFFFF, VALUE_NUMBER, true},
-    {"bcdDevice", 0xFFFF, VALUE_NUMBER, true},
-    {"bConfigurationValue", 0xFF, VALUE_NUMBER, true},
-    {"bInterfaceNumber", 0xFF, VALUE_NUMBER, true},
-    {"bInterfaceClass", 0xFF, VALUE_NUMBER, true},
-    {"bInterfaceSubClass", 0xFF, VALUE_NUMBER, true},
+    {"IOMatchCategory", 0, VALUE_STRING, false},         {"IOPropertyMatch", 0, VALUE_DICTIONARY, false},
+    {"IOProbeScore", UINT64_MAX, VALUE_NUMBER, false},   {"IOResourceMatch", 0, VALUE_STRING, false},
+    {"IOUserServerOneProcess", 0, VALUE_BOOLEAN, false}, {"idVendor", 0xFFFF, VALUE_NUMBER, true},
+    {"idProduct", 0xFFFF, VALUE_NUMBER, true},           {"idProductArray", 0, VALUE_ARRAY, true},
+    {"idProductMask", 0xFFFF, VALUE_NUMBER, true},       {"bcdDevice", 0xFFFF, VALUE_NUMBER, true},
+    {"bConfigurationValue", 0xFF, VALUE_NUMBER, true},   {"bInterfaceNumber", 0xFF, VALUE_NUMBER, true},
+    {"bInterfaceClass", 0xFF, VALUE_NUMBER, true},       {"bInterfaceSubClass", 0xFF, VALUE_NUMBER, true},
     {"bInterfaceProtocol", 0xFF, VALUE_NUMBER, true},
 };
 
@@ -106,8 +99,8 @@ check_type(const struct place *place, const OSDictionary *dictionary, const char
 {
     OSObjectPtr const value = OSDictionaryGetObject(dictionary, key);
     if (!value && is_required)
-        return dx_error_set(place->error, kIOReturnBadArgument, "%s: %s is missing (expected %s)", place->text, key,
-                            type_name(type));
+        return dx_error_set(place->error, kIOReturnBadArgument, "%s: %s is missing (expected %s)", place->text,
+                            key, type_name(type));
     if (value && !has_type(value, type))
         return dx_error_set(place->error, kIOReturnBadArgument, "%s: %s must be %s", place->text, key,
                             type_name(type));
@@ -163,8 +156,8 @@ check_agrees(const struct place *place, const OSDictionary *dictionary, const ch
     const kern_return_t status = check_text(place, dictionary, key, NULL, false, &text);
     if (status == kIOReturnSuccess && text && strcmp(text, identifier) != 0)
         return dx_error_set(place->error, kIOReturnBadArgument,
-                            "%s: %s is \"%s\", which contradicts the bundle's CFBundleIdentifier \"%s\"", place->text,
-                            key, text, identifier);
+                            "%s: %s is \"%s\", which contradicts the bundle's CFBundleIdentifier \"%s\"",
+                            place->text, key, text, identifier);
     return status;
 }
 
@@ -280,9 +273,10 @@ check_executable(const struct place *place, struct dx_bundle_info *info)
         check_text(place, info->root, "CFBundleExecutable", NULL, false, &info->executable);
     if (status == kIOReturnSuccess && info->executable &&
         (strchr(info->executable, '/') || info->executable[0] == '.'))
-        return dx_error_set(place->error, kIOReturnBadArgument,
-                            "%s: CFBundleExecutable is \"%s\", but must be the name of a file in the bundle's own folder",
-                            place->text, info->executable);
+        return dx_error_set(
+            place->error, kIOReturnBadArgument,
+            "%s: CFBundleExecutable is \"%s\", but must be the name of a file in the bundle's own folder",
+            place->text, info->executable);
     return status;
 }
 

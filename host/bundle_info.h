@@ -33,7 +33,8 @@ struct dx_bundle_info {
  *
  * Thread: any.  Real-time: no.
  */
-kern_return_t dx_bundle_info_parse(const void *bytes, size_t length, struct dx_bundle_info *ret_info, dx_error *error);
+kern_return_t dx_bundle_info_parse(const void *bytes, size_t length, struct dx_bundle_info *ret_info,
+                                   dx_error *error);
 
 /** Releases what it holds; zeroed is fine. */
 void dx_bundle_info_finish(struct dx_bundle_info *info);

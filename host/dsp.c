@@ -101,9 +101,9 @@ list_parameters(const dx_dsp_plugin *plugin, char *text, size_t size)
     for (uint32_t i = 0; i < plugin->parameter_count && length < size; i++) {
         const dx_dsp_parameter *const parameter = &plugin->parameters[i];
         const bool has_unit = parameter->unit && *parameter->unit;
-        const int added = snprintf(text + length, size - length, "%s%s (%g ... %g%s%s)", i > 0 ? ", " : "",
-                                   parameter->name, parameter->minimum, parameter->maximum, has_unit ? " " : "",
-                                   has_unit ? parameter->unit : "");
+        const int added =
+            snprintf(text + length, size - length, "%s%s (%g ... %g%s%s)", i > 0 ? ", " : "", parameter->name,
+                     parameter->minimum, parameter->maximum, has_unit ? " " : "", has_unit ? parameter->unit : "");
         length += added > 0 ? (size_t)added : 0;
     }
 }
@@ -171,7 +171,8 @@ set_parameter(dx_dsp *dsp, const char *text, size_t length, uint8_t *is_set, dx_
     if (value < parameter->minimum || value > parameter->maximum)
         return dx_error_set(error, kIOReturnBadArgument, "\"%.*s\": %s is %g ... %g%s%s", shown, text,
                             parameter->name, parameter->minimum, parameter->maximum,
-                            parameter->unit && *parameter->unit ? " " : "", parameter->unit ? parameter->unit : "");
+                            parameter->unit && *parameter->unit ? " " : "",
+                            parameter->unit ? parameter->unit : "");
     status = dsp->plugin->set_parameter(dsp->instance, index, value);
     if (status != kIOReturnSuccess)
         return dx_error_set(error, status, "%s refused \"%.*s\": %s", dsp->plugin->name, shown, text,

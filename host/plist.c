@@ -104,9 +104,10 @@ convert_array(struct conversion *conversion, plist_t node, uint32_t depth, OSObj
 static kern_return_t
 no_counterpart(struct conversion *conversion, const char *what)
 {
-    return dx_error_set(conversion->error, kIOReturnBadArgument,
-                        "Info.plist: %s is %s, which a driver's properties cannot hold: write an integer or a string",
-                        conversion->path, what);
+    return dx_error_set(
+        conversion->error, kIOReturnBadArgument,
+        "Info.plist: %s is %s, which a driver's properties cannot hold: write an integer or a string",
+        conversion->path, what);
 }
 
 static kern_return_t

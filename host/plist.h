@@ -6,10 +6,10 @@
 
 #include <dextral/bundle.h>
 
-#define DX_PLIST_MAX_BYTES (1u << 20)   ///< of the file
-#define DX_PLIST_MAX_NODES 8192u        ///< values and keys, shared ones counted each time
-#define DX_PLIST_MAX_CONTAINERS 1024u   ///< dictionaries and arrays of an XML list
-#define DX_PLIST_MAX_DEPTH 32u          ///< of nesting
+#define DX_PLIST_MAX_BYTES (1u << 20) ///< of the file
+#define DX_PLIST_MAX_NODES 8192u      ///< values and keys, shared ones counted each time
+#define DX_PLIST_MAX_CONTAINERS 1024u ///< dictionaries and arrays of an XML list
+#define DX_PLIST_MAX_DEPTH 32u        ///< of nesting
 
 /**
  * Reads an XML or binary property list whose root is a dictionary.

@@ -30,9 +30,9 @@ struct xml_scan {
     const char *end;
     struct xml_key *keys;
     size_t key_count;
-    uint32_t containers;                      // opened so far
-    uint32_t depth;                           // open now
-    uint32_t open[DX_PLIST_MAX_CONTAINERS];   // their numbers
+    uint32_t containers;                    // opened so far
+    uint32_t depth;                         // open now
+    uint32_t open[DX_PLIST_MAX_CONTAINERS]; // their numbers
 };
 
 static bool
@@ -113,8 +113,9 @@ check_containers(const char *text, size_t length, dx_error *error)
         count += (left >= 4 && memcmp(tag, "dict", 4) == 0) || (left >= 5 && memcmp(tag, "array", 5) == 0);
     }
     if (count > DX_PLIST_MAX_CONTAINERS)
-        return dx_error_set(error, kIOReturnBadArgument, "Info.plist has %zu dictionaries and arrays; at most %u are read",
-                            count, DX_PLIST_MAX_CONTAINERS);
+        return dx_error_set(error, kIOReturnBadArgument,
+                            "Info.plist has %zu dictionaries and arrays; at most %u are read", count,
+                            DX_PLIST_MAX_CONTAINERS);
     return kIOReturnSuccess;
 }
 
@@ -184,7 +185,7 @@ dx_plist_check_xml(const char *text, size_t length, dx_error *error)
 
 struct binary_walk {
     const uint8_t *bytes;
-    size_t length;           // without the trailer
+    size_t length; // without the trailer
     uint8_t offset_bytes;
     uint8_t reference_bytes;
     uint64_t object_count;
@@ -217,7 +218,8 @@ read_big_endian(const uint8_t *bytes, size_t count)
 
 /* Where object `index` stands: its marker, with the count that follows it; false when it is not all there. */
 static bool
-find_object(const struct binary_walk *walk, uint64_t index, uint8_t *ret_kind, uint64_t *ret_count, size_t *ret_body)
+find_object(const struct binary_walk *walk, uint64_t index, uint8_t *ret_kind, uint64_t *ret_count,
+            size_t *ret_body)
 {
     if (index >= walk->object_count)
         return false;
@@ -286,10 +288,11 @@ check_binary_keys(const struct binary_walk *walk, size_t body, uint64_t count)
         for (uint64_t other = 0; other < i && status == kIOReturnSuccess; other++) {
             if (keys[other].length == keys[i].length &&
                 memcmp(walk->bytes + keys[other].offset, walk->bytes + text, keys[i].length) == 0)
-                status = dx_error_set(walk->error, kIOReturnBadArgument,
-                                      "Info.plist contradicts itself: the key \"%.*s\" stands twice in one dictionary",
-                                      (int)(kind == 6 || keys[i].length > 200 ? 0 : keys[i].length),
-                                      (const char *)walk->bytes + text);
+                status =
+                    dx_error_set(walk->error, kIOReturnBadArgument,
+                                 "Info.plist contradicts itself: the key \"%.*s\" stands twice in one dictionary",
+                                 (int)(kind == 6 || keys[i].length > 200 ? 0 : keys[i].length),
+                                 (const char *)walk->bytes + text);
         }
     }
     free(keys);

@@ -29,13 +29,13 @@ dx_plugin_file_load(const char *path, const char *within, void **ret_handle, dx_
     kern_return_t status = kIOReturnSuccess;
     struct stat info;
     if (within && !is_within(real, within))
-        status = dx_error_set(error, kIOReturnNotReadable, "%s leads out of the bundle, to %s: copy the file into it",
-                              path, real);
+        status = dx_error_set(error, kIOReturnNotReadable,
+                              "%s leads out of the bundle, to %s: copy the file into it", path, real);
     else if (stat(real, &info) != 0)
         status = dx_error_set(error, kIOReturnNotFound, "%s: %s", real, strerror(errno));
     else if (!S_ISREG(info.st_mode))
-        status = dx_error_set(error, kIOReturnNotReadable, "%s is no regular file: a shared object (.so) is expected",
-                              real);
+        status = dx_error_set(error, kIOReturnNotReadable,
+                              "%s is no regular file: a shared object (.so) is expected", real);
     if (status == kIOReturnSuccess) {
         void *const handle = dlopen(real, RTLD_NOW | RTLD_LOCAL);
         if (handle)
@@ -58,8 +58,9 @@ dx_plugin_file_check_abi(const char *what, uint32_t abi, size_t size, size_t nee
                             "version's headers",
                             what, major, minor, DX_PLUGIN_ABI_MAJOR, DX_PLUGIN_ABI_MINOR);
     if (size < needed_size)
-        return dx_error_set(error, kIOReturnUnsupported,
-                            "%s has a table of %zu bytes, ABI %u.%u needs %zu: set .size to the structure's sizeof",
-                            what, size, major, minor, needed_size);
+        return dx_error_set(
+            error, kIOReturnUnsupported,
+            "%s has a table of %zu bytes, ABI %u.%u needs %zu: set .size to the structure's sizeof", what, size,
+            major, minor, needed_size);
     return kIOReturnSuccess;
 }

@@ -130,8 +130,9 @@ check_length(const struct dx_file_writer_config *config, enum dx_file_container 
              dx_error *error)
 {
     const unsigned bits = dx_file_integer_bits(info->format);
-    const unsigned sample_bytes =
-        bits > 0 ? bits / 8 : (info->format & SF_FORMAT_SUBMASK) == SF_FORMAT_DOUBLE ? 8u : 4u;
+    const unsigned sample_bytes = bits > 0                                                 ? bits / 8
+                                  : (info->format & SF_FORMAT_SUBMASK) == SF_FORMAT_DOUBLE ? 8u
+                                                                                           : 4u;
     if (config->info.frames <= MAX_32_BIT_BYTES / sample_bytes / config->info.channels)
         return kIOReturnSuccess;
     if (container == DX_FILE_CONTAINER_WAV) {

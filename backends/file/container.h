@@ -13,7 +13,8 @@
  *
  * @return kIOReturnSuccess; kIOReturnBadArgument (suffix; what the container cannot hold).
  */
-kern_return_t dx_file_choose_format(const struct dx_file_writer_config *config, SF_INFO *ret_info, dx_error *error);
+kern_return_t dx_file_choose_format(const struct dx_file_writer_config *config, SF_INFO *ret_info,
+                                    dx_error *error);
 
 /** Bits of an integer sample; 0: floating point. */
 unsigned dx_file_integer_bits(int format);

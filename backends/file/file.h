@@ -30,10 +30,10 @@ enum dx_file_encoding {
 
 /** Loudness of what went through. */
 struct dx_file_level {
-    uint64_t samples;    ///< frames times channels
-    double sum_squares;  ///< of them
-    double peak;         ///< largest magnitude
-    uint64_t clipped;    ///< samples that an integer format could not hold
+    uint64_t samples;   ///< frames times channels
+    double sum_squares; ///< of them
+    double peak;        ///< largest magnitude
+    uint64_t clipped;   ///< samples that an integer format could not hold
 };
 
 struct dx_file_info {
@@ -85,8 +85,8 @@ uint64_t dx_file_reader_frames(const struct dx_file_reader *reader);
  * @param ret_frames  fewer than asked only at the end.
  * @return kIOReturnSuccess; kIOReturnBadMedia (damaged, or shorter than announced); kIOReturnNoMemory.
  */
-kern_return_t dx_file_reader_read(struct dx_file_reader *reader, float *frames, uint32_t count, uint32_t *ret_frames,
-                                  dx_error *error);
+kern_return_t dx_file_reader_read(struct dx_file_reader *reader, float *frames, uint32_t count,
+                                  uint32_t *ret_frames, dx_error *error);
 
 /** What was read, as it is in the file: before rate and channels were changed. */
 struct dx_file_level dx_file_reader_level(const struct dx_file_reader *reader);
@@ -99,11 +99,11 @@ void dx_file_reader_close(struct dx_file_reader *reader);
 struct dx_file_writer;
 
 struct dx_file_writer_config {
-    const char *path;                ///< its suffix says which container
+    const char *path; ///< its suffix says which container
     enum dx_file_encoding encoding;
-    struct dx_file_info info;        ///< of the new file; `frames` are written, neither more nor fewer
-    double source_rate_hz;           ///< of what dx_file_writer_write() is given
-    uint32_t source_channels;        ///< of what dx_file_writer_write() is given
+    struct dx_file_info info; ///< of the new file; `frames` are written, neither more nor fewer
+    double source_rate_hz;    ///< of what dx_file_writer_write() is given
+    uint32_t source_channels; ///< of what dx_file_writer_write() is given
 };
 
 /**

@@ -71,7 +71,8 @@ dx_file_reader_close(struct dx_file_reader *reader)
 }
 
 kern_return_t
-dx_file_writer_open(const struct dx_file_writer_config *config, struct dx_file_writer **ret_writer, dx_error *error)
+dx_file_writer_open(const struct dx_file_writer_config *config, struct dx_file_writer **ret_writer,
+                    dx_error *error)
 {
     (void)config;
     (void)ret_writer;

@@ -13,15 +13,15 @@
 /* How a family of files writes its chunks: all are an identifier, a size, and that many bytes. */
 struct chunk_format {
     const char *magic;
-    const char *data;      // identifier of the chunk with the samples
-    uint8_t first;         // offset of the first chunk
+    const char *data; // identifier of the chunk with the samples
+    uint8_t first;    // offset of the first chunk
     uint8_t id_bytes;
     uint8_t size_bytes;
     bool is_big_endian;
-    bool counts_header;    // the size includes identifier and size
-    uint8_t alignment;     // chunks begin at multiples of this
-    bool is_ds64;          // a size of 0xFFFFFFFF stands in the first chunk, ds64
-    bool may_be_open;      // a size of -1 means: up to the end
+    bool counts_header; // the size includes identifier and size
+    uint8_t alignment;  // chunks begin at multiples of this
+    bool is_ds64;       // a size of 0xFFFFFFFF stands in the first chunk, ds64
+    bool may_be_open;   // a size of -1 means: up to the end
 };
 
 static const struct chunk_format formats[] = {
@@ -77,7 +77,8 @@ dx_file_check_header(int descriptor, uint64_t file_bytes, const char *name, dx_e
     for (uint32_t i = 0; i < MAX_CHUNKS; i++) {
         if (offset > file_bytes || file_bytes - offset < header_bytes ||
             !read_at(descriptor, offset, bytes, header_bytes))
-            return dx_file_error(error, kIOReturnBadMedia, "%s is cut short: it ends before its samples begin", name);
+            return dx_file_error(error, kIOReturnBadMedia, "%s is cut short: it ends before its samples begin",
+                                 name);
         uint64_t size = read_number(bytes + format->id_bytes, format->size_bytes, format->is_big_endian);
         const bool is_data = memcmp(bytes, format->data, 4) == 0;
         if (is_data && format->is_ds64 && size == UINT32_MAX)
@@ -98,5 +99,6 @@ dx_file_check_header(int descriptor, uint64_t file_bytes, const char *name, dx_e
         const uint64_t end = offset + header_bytes + size;
         offset = end + (format->alignment - end % format->alignment) % format->alignment;
     }
-    return dx_file_error(error, kIOReturnBadMedia, "%s has more than %u chunks before its samples", name, MAX_CHUNKS);
+    return dx_file_error(error, kIOReturnBadMedia, "%s has more than %u chunks before its samples", name,
+                         MAX_CHUNKS);
 }

@@ -7,8 +7,8 @@
 #include <dextral/bundle.h>
 
 /**
- * Follows the chunks of a WAV, RF64, AIFF, CAF or Wave64 file up to its samples.  libsndfile takes a file that ends
- * before its samples do for a shorter one; this does not.
+ * Follows the chunks of a WAV, RF64, AIFF, CAF or Wave64 file up to its samples.  libsndfile takes a file that
+ * ends before its samples do for a shorter one; this does not.
  *
  * @param name  of the file, for the message.
  * @return kIOReturnSuccess, also for other kinds of file; kIOReturnBadMedia.

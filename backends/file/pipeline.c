@@ -53,7 +53,8 @@ dx_pipeline_init(struct dx_pipeline *pipeline, double in_rate_hz, uint32_t in_ch
     };
     kern_return_t status = kIOReturnSuccess;
     if (in_rate_hz != out_rate_hz)
-        status = dx_resampler_create(out_rate_hz / in_rate_hz, pipeline->inner_channels, &pipeline->resampler, error);
+        status =
+            dx_resampler_create(out_rate_hz / in_rate_hz, pipeline->inner_channels, &pipeline->resampler, error);
     if (status == kIOReturnSuccess && pipeline->resampler && in_channels != out_channels) {
         const size_t samples = (size_t)DX_PIPELINE_CHUNK * pipeline->inner_channels;
         pipeline->inner_in = calloc(samples, sizeof(float));
@@ -87,7 +88,8 @@ dx_pipeline_process(struct dx_pipeline *pipeline, const float *in, uint32_t in_f
         return kIOReturnSuccess;
     }
     if (pipeline->in_channels == pipeline->out_channels)
-        return dx_resampler_process(pipeline->resampler, in, in_frames, is_last, out, out_frames, ret_used, ret_made);
+        return dx_resampler_process(pipeline->resampler, in, in_frames, is_last, out, out_frames, ret_used,
+                                    ret_made);
 
     // the rate is converted where there are fewer channels
     const uint32_t take = min_u32(in_frames, DX_PIPELINE_CHUNK);

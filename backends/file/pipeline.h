@@ -10,10 +10,10 @@
 struct dx_pipeline {
     uint32_t in_channels;
     uint32_t out_channels;
-    uint32_t inner_channels;         // the smaller one: what the resampler works on
-    struct dx_resampler *resampler;  // NULL: equal rates
-    float *inner_in;                 // DX_PIPELINE_CHUNK frames of inner_channels
-    float *inner_out;                // DX_PIPELINE_CHUNK frames of inner_channels
+    uint32_t inner_channels;        // the smaller one: what the resampler works on
+    struct dx_resampler *resampler; // NULL: equal rates
+    float *inner_in;                // DX_PIPELINE_CHUNK frames of inner_channels
+    float *inner_out;               // DX_PIPELINE_CHUNK frames of inner_channels
 };
 
 #define DX_PIPELINE_CHUNK 1024u

@@ -49,7 +49,8 @@ open_regular(const char *path, int *ret_descriptor, uint64_t *ret_bytes, dx_erro
     else if (S_ISDIR(info.st_mode))
         status = dx_file_error(error, kIOReturnNotReadable, "%s is a folder, not an audio file", path);
     else if (!S_ISREG(info.st_mode))
-        status = dx_file_error(error, kIOReturnNotReadable, "%s is no regular file: copy its audio into one", path);
+        status =
+            dx_file_error(error, kIOReturnNotReadable, "%s is no regular file: copy its audio into one", path);
     else if (info.st_size == 0)
         status = dx_file_error(error, kIOReturnBadMedia, "%s is empty (0 bytes)", path);
     if (status != kIOReturnSuccess) {
@@ -65,8 +66,8 @@ static kern_return_t
 check_info(const SF_INFO *info, const char *path, dx_error *error)
 {
     if ((info->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_RAW)
-        return dx_file_error(error, kIOReturnBadMedia, "%s has no header that says what it is: convert it to WAV first",
-                             path);
+        return dx_file_error(error, kIOReturnBadMedia,
+                             "%s has no header that says what it is: convert it to WAV first", path);
     if (info->channels < 1 || (unsigned)info->channels > DX_FILE_MAX_CHANNELS)
         return dx_file_error(error, kIOReturnBadMedia, "%s: %d channels cannot be processed (1 to %u)", path,
                              info->channels, DX_FILE_MAX_CHANNELS);
@@ -76,7 +77,8 @@ check_info(const SF_INFO *info, const char *path, dx_error *error)
     if (info->frames == 0)
         return dx_file_error(error, kIOReturnBadMedia, "%s contains no frames: there is nothing to process", path);
     if (info->frames < 0 || info->frames > SF_COUNT_MAX / 2048)
-        return dx_file_error(error, kIOReturnBadMedia, "%s does not say how long it is: convert it to WAV first", path);
+        return dx_file_error(error, kIOReturnBadMedia, "%s does not say how long it is: convert it to WAV first",
+                             path);
     return kIOReturnSuccess;
 }
 
@@ -104,8 +106,9 @@ open_sound(struct dx_file_reader *reader, int descriptor, dx_error *error)
         // of a header that announces a rate of 0 libsndfile says "Internal error : SF_INFO struct incomplete"
         const char *const reason = sf_strerror(NULL);
         return dx_file_error(error, kIOReturnBadMedia, "%s is no audio file that can be read: %s", reader->path,
-                             strstr(reason, "Internal error") ? "its header says a rate, channel count or length that cannot be"
-                                                              : reason);
+                             strstr(reason, "Internal error")
+                                 ? "its header says a rate, channel count or length that cannot be"
+                                 : reason);
     }
     const kern_return_t status = check_info(&info, reader->path, error);
     if (status != kIOReturnSuccess)

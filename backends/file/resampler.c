@@ -77,7 +77,8 @@ dx_resampler_destroy(struct dx_resampler *resampler)
 
 /* Copies `width` channels of `frames` frames between layouts of different strides. */
 static void
-copy_columns(float *to, uint32_t to_stride, const float *from, uint32_t from_stride, uint32_t width, uint32_t frames)
+copy_columns(float *to, uint32_t to_stride, const float *from, uint32_t from_stride, uint32_t width,
+             uint32_t frames)
 {
     for (uint32_t i = 0; i < frames; i++)
         memcpy(to + (size_t)i * to_stride, from + (size_t)i * from_stride, width * sizeof *to);
@@ -105,7 +106,8 @@ dx_resampler_process(struct dx_resampler *resampler, const float *in, uint32_t i
         };
         if (src_process(resampler->groups[i], &data) != 0)
             return kIOReturnInternalError;
-        copy_columns(out + first, resampler->channels, resampler->out, width, width, (uint32_t)data.output_frames_gen);
+        copy_columns(out + first, resampler->channels, resampler->out, width, width,
+                     (uint32_t)data.output_frames_gen);
         *ret_used = (uint32_t)data.input_frames_used;
         *ret_made = (uint32_t)data.output_frames_gen;
     }

@@ -27,7 +27,8 @@ void dx_resampler_destroy(struct dx_resampler *resampler);
  * @param ret_made  frames of `out` that were filled.
  * @return kIOReturnSuccess; kIOReturnInternalError.
  */
-kern_return_t dx_resampler_process(struct dx_resampler *resampler, const float *in, uint32_t in_frames, bool is_last,
-                                   float *out, uint32_t out_frames, uint32_t *ret_used, uint32_t *ret_made);
+kern_return_t dx_resampler_process(struct dx_resampler *resampler, const float *in, uint32_t in_frames,
+                                   bool is_last, float *out, uint32_t out_frames, uint32_t *ret_used,
+                                   uint32_t *ret_made);
 
 #endif /* DX_BACKENDS_FILE_RESAMPLER_H */

@@ -11,9 +11,10 @@ dx_resampler_create(double ratio, uint32_t channels, struct dx_resampler **ret_r
     (void)ratio;
     (void)channels;
     (void)ret_resampler;
-    return dx_file_error(error, kIOReturnUnsupported,
-                         "the file's rate is not the device's, and this build of Dextral converts no rates: install "
-                         "libsamplerate (Debian: libsamplerate0-dev) and build again with -Dsamplerate=enabled");
+    return dx_file_error(
+        error, kIOReturnUnsupported,
+        "the file's rate is not the device's, and this build of Dextral converts no rates: install "
+        "libsamplerate (Debian: libsamplerate0-dev) and build again with -Dsamplerate=enabled");
 }
 
 void

@@ -11,10 +11,10 @@ static const struct suffix {
     const char *name;
     enum dx_file_container container;
 } suffixes[] = {
-    {".wav", "WAV", DX_FILE_CONTAINER_WAV},     {".wave", "WAV", DX_FILE_CONTAINER_WAV},
-    {".flac", "FLAC", DX_FILE_CONTAINER_FLAC},  {".aiff", "AIFF", DX_FILE_CONTAINER_AIFF},
-    {".aif", "AIFF", DX_FILE_CONTAINER_AIFF},   {".aifc", "AIFF", DX_FILE_CONTAINER_AIFF},
-    {".w64", "Wave64", DX_FILE_CONTAINER_W64},  {".caf", "CAF", DX_FILE_CONTAINER_CAF},
+    {".wav", "WAV", DX_FILE_CONTAINER_WAV},    {".wave", "WAV", DX_FILE_CONTAINER_WAV},
+    {".flac", "FLAC", DX_FILE_CONTAINER_FLAC}, {".aiff", "AIFF", DX_FILE_CONTAINER_AIFF},
+    {".aif", "AIFF", DX_FILE_CONTAINER_AIFF},  {".aifc", "AIFF", DX_FILE_CONTAINER_AIFF},
+    {".w64", "Wave64", DX_FILE_CONTAINER_W64}, {".caf", "CAF", DX_FILE_CONTAINER_CAF},
     {".rf64", "RF64", DX_FILE_CONTAINER_RF64},
 };
 

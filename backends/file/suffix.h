@@ -8,7 +8,7 @@
 
 enum dx_file_container {
     DX_FILE_CONTAINER_UNKNOWN,
-    DX_FILE_CONTAINER_WAV,  ///< RF64 when it is too long for WAV
+    DX_FILE_CONTAINER_WAV, ///< RF64 when it is too long for WAV
     DX_FILE_CONTAINER_FLAC,
     DX_FILE_CONTAINER_AIFF,
     DX_FILE_CONTAINER_W64,

@@ -22,7 +22,8 @@ find_target(const char *path, char **ret_target, dx_error *error)
     struct stat info;
     if (stat(path, &info) == 0) {
         if (!S_ISREG(info.st_mode))
-            return dx_file_error(error, kIOReturnNotWritable, "%s is there and is no regular file: name another", path);
+            return dx_file_error(error, kIOReturnNotWritable, "%s is there and is no regular file: name another",
+                                 path);
         *ret_target = realpath(path, NULL);
         return *ret_target ? kIOReturnSuccess
                            : dx_file_error(error, kIOReturnNotWritable, "%s: %s", path, strerror(errno));
@@ -135,7 +136,8 @@ dx_unnamed_commit(struct dx_unnamed *file, dx_error *error)
 {
     if (fsync(file->descriptor) != 0 || (!file->temporary && !link_temporary(file)) ||
         rename(file->temporary, file->target) != 0)
-        return dx_file_error(error, kIOReturnIOError, "%s could not be written: %s", file->target, strerror(errno));
+        return dx_file_error(error, kIOReturnIOError, "%s could not be written: %s", file->target,
+                             strerror(errno));
     free(file->temporary);
     file->temporary = NULL;
     return kIOReturnSuccess;

@@ -8,9 +8,9 @@
 
 /** Zeroed with descriptor -1 is "none". */
 struct dx_unnamed {
-    int descriptor;       ///< to write to
-    char *target;         ///< canonical path that it will have
-    char *temporary;      ///< its path meanwhile; NULL: it has none
+    int descriptor;  ///< to write to
+    char *target;    ///< canonical path that it will have
+    char *temporary; ///< its path meanwhile; NULL: it has none
 };
 
 /** kIOReturnNotWritable; kIOReturnNoMemory. */

@@ -32,10 +32,10 @@ struct dx_file_writer {
     uint64_t first_frames;    // the same before dx_file_writer_extend()
     double source_rate_hz;
     uint32_t rate_hz;
-    uint64_t written;         // so far
+    uint64_t written; // so far
     struct dx_pipeline pipeline;
-    float *block;             // BLOCK_FRAMES of the file
-    int32_t *integers;        // the same as left-aligned integers
+    float *block;      // BLOCK_FRAMES of the file
+    int32_t *integers; // the same as left-aligned integers
     struct dx_file_level level;
 };
 
@@ -102,12 +102,9 @@ tell(void *context)
 static kern_return_t
 open_sound(struct dx_file_writer *writer, SF_INFO *info, dx_error *error)
 {
-    SF_VIRTUAL_IO virtual_io = { // copied
-        .get_filelen = get_length,
-        .seek = seek,
-        .read = read_bytes,
-        .write = write_bytes,
-        .tell = tell,
+    SF_VIRTUAL_IO virtual_io = {
+        // copied
+        .get_filelen = get_length, .seek = seek, .read = read_bytes, .write = write_bytes, .tell = tell,
     };
     writer->format = info->format;
     writer->file = sf_open_virtual(&virtual_io, SFM_WRITE, info, writer);
@@ -121,7 +118,8 @@ open_sound(struct dx_file_writer *writer, SF_INFO *info, dx_error *error)
 }
 
 kern_return_t
-dx_file_writer_open(const struct dx_file_writer_config *config, struct dx_file_writer **ret_writer, dx_error *error)
+dx_file_writer_open(const struct dx_file_writer_config *config, struct dx_file_writer **ret_writer,
+                    dx_error *error)
 {
     SF_INFO info = {0};
     kern_return_t status = dx_file_choose_format(config, &info, error);
@@ -168,8 +166,8 @@ dx_file_writer_extend(struct dx_file_writer *writer, uint64_t source_frames)
         writer->frames = frames;
 }
 
-/* To the nearest integer of `bits` bits, in the high bits of 32: libsndfile's own scaling is by 2^(bits-1) - 1, and
- * would not give back what was read. */
+/* To the nearest integer of `bits` bits, in the high bits of 32: libsndfile's own scaling is by 2^(bits-1) - 1,
+ * and would not give back what was read. */
 static uint64_t
 to_integers(const float *samples, int32_t *integers, size_t count, unsigned bits)
 {

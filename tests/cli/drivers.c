@@ -81,7 +81,8 @@ start_device(IOUserAudioDriver *self, IOUserAudioObjectID device, IOUserAudioSta
 }
 
 static kern_return_t
-add_stream(IOUserAudioDriver *self, IOUserAudioDevice *device, IOUserAudioStreamDirection direction, float **ret_ring)
+add_stream(IOUserAudioDriver *self, IOUserAudioDevice *device, IOUserAudioStreamDirection direction,
+           float **ret_ring)
 {
     const struct driver *driver = OSObjectGetPeer(self);
     const IOUserAudioFormatFlags extra = driver->defect == DEFECT_NON_MIXABLE ? FormatFlagIsNonMixable : 0;

@@ -62,6 +62,21 @@ for size in 16 100 1024 4096; do
     grep -qF "$size frames a cycle" stdout || fail "--io-frames $size is not in force"
 done
 
+# DSP plug-ins: in the order given, with their parameters, and their delay at the end of the file.
+dsp=$modules/test_linear.so
+head -c 44 in.wav >silence.wav
+head -c 96000 /dev/zero >>silence.wav
+succeed "${p[@]}" --offline --dsp "$dsp:scale=0.5" --dsp "$dsp:offset=0.25" silence.wav out.wav
+grep -qF "peak -12.04 dBFS, RMS -12.04 dBFS" stdout || fail "0 * 0.5 + 0.25: $(cat stdout)"
+succeed "${p[@]}" --offline --dsp "$dsp:offset=0.25" --dsp "$dsp:scale=0.5" silence.wav out.wav
+grep -qF "peak -18.06 dBFS, RMS -18.06 dBFS" stdout || fail "(0 + 0.25) * 0.5: $(cat stdout)"
+grep -qxF "dsp       Linear, Linear; 0 frames of delay" stdout || fail "the chain is not in the summary"
+succeed "${p[@]}" --offline --dsp "$dsp:scale=4" --output-format s16 in.wav out.wav
+grep -qE "[1-9][0-9]* samples clipped" stdout || fail "clipped samples are not counted"
+succeed "${p[@]}" --offline --dsp "$dsp:delay=100" --dsp "$dsp:delay=77" in.wav out.wav
+[ "$(frames)" = 24177 ] || fail "177 frames of delay: $(frames) frames"
+cmp <(tail -c +45 in.wav) <(tail -c +$((45 + 4 * 177)) out.wav) || fail "177 frames of delay: not bit by bit"
+
 # A device that only records: its own sound, as long as the file.
 make_bundle Source.dext NoOutputDriver
 succeed process --offline --driver Source.dext in.wav out.wav

@@ -206,7 +206,7 @@ struct rate_case {
 ParameterizedTestParameters(file, other_rates_keep_length_and_tone)
 {
     static struct rate_case cases[] = {
-        {44100, 2, 48000.0, 2}, {48000, 1, 44100.0, 2},  {8000, 1, 192000.0, 8},
+        {44100, 2, 48000.0, 2},  {48000, 1, 44100.0, 2},     {8000, 1, 192000.0, 8},
         {192000, 2, 44100.0, 1}, {44100, 130, 48000.0, 130}, {44100, 3, 48000.0, 70},
     };
     return cr_make_param_array(struct rate_case, cases, sizeof cases / sizeof cases[0]);
@@ -219,8 +219,10 @@ ParameterizedTest(struct rate_case *c, file, other_rates_keep_length_and_tone)
     float *const tone = calloc(samples, sizeof *tone);
     float *const back = calloc(samples, sizeof *back);
     for (size_t i = 0; i < samples; i++)
-        tone[i] = 0.5f * sinf((float)fmod(2.0 * M_PI * 997.0 * (double)(i / c->file_channels) / c->file_rate, 2.0 * M_PI));
-    write_reference("a.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, (int)c->file_channels, c->file_rate, NULL, tone, frames);
+        tone[i] = 0.5f * sinf((float)fmod(2.0 * M_PI * 997.0 * (double)(i / c->file_channels) / c->file_rate,
+                                          2.0 * M_PI));
+    write_reference("a.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, (int)c->file_channels, c->file_rate, NULL, tone,
+                    frames);
     copy_file("a.wav", "b.wav", c->device_rate, c->device_channels);
 
     SF_INFO info = {0};
@@ -429,10 +431,12 @@ Test(file, what_cannot_be_written_is_said)
     cr_expect(has(&error, "f32"), "%s", error.message);
     cr_expect(eq(int, write_file("a.flac", DX_FILE_ENCODING_SAME, 9, 10, &error), kIOReturnBadArgument));
     cr_expect(has(&error, "9 channels"), "%s", error.message);
-    cr_expect(eq(int, write_file("no/such/folder/a.wav", DX_FILE_ENCODING_SAME, 2, 10, &error), kIOReturnNotWritable));
+    cr_expect(
+        eq(int, write_file("no/such/folder/a.wav", DX_FILE_ENCODING_SAME, 2, 10, &error), kIOReturnNotWritable));
     cr_expect(has(&error, "folder"), "%s", error.message);
     cr_expect(eq(int, write_file("/dev/null/a.wav", DX_FILE_ENCODING_SAME, 2, 10, &error), kIOReturnNotWritable));
-    cr_expect(eq(int, write_file("a.aiff", DX_FILE_ENCODING_F64, 2, UINT64_C(1) << 40, &error), kIOReturnBadArgument));
+    cr_expect(
+        eq(int, write_file("a.aiff", DX_FILE_ENCODING_F64, 2, UINT64_C(1) << 40, &error), kIOReturnBadArgument));
     cr_expect(has(&error, "4 GiB"), "%s", error.message);
     cr_assert(eq(int, mkfifo("fifo.wav", 0666), 0));
     cr_expect(eq(int, write_file("fifo.wav", DX_FILE_ENCODING_SAME, 2, 10, &error), kIOReturnNotWritable));
