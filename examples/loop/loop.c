@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // A whole driver: what is played to this stereo device can be recorded from it.
 #include <dextral/dextral.h>
+#include <string.h>
 
 #define RING_FRAMES 24000u // the period: half a second
 #define RING_NS 500000000u
 
 static struct {
     IOUserAudioDevice *device;
-    uint64_t anchor_ns, rings; // host time of frame 0; rings since then
+    uint64_t anchor_ns, rings;                 // host time of frame 0; rings since then
+    struct frame { float left, right; } *ring; // of both streams
+    uint64_t heard_at, heard_frames;           // what was read last
 } loop;
 
 /* On the real-time thread, before input is read and after output was written.  Both streams have one ring, so
@@ -16,7 +19,12 @@ static kern_return_t
 handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
           uint64_t host_time, void *context) DX_REALTIME
 {
-    (void)device, (void)operation, (void)frames, (void)sample_time, (void)host_time, (void)context;
+    (void)device, (void)host_time, (void)context;
+    if (operation == IOUserAudioIOOperationBeginRead) { // what was heard would be heard again one ring later
+        for (uint64_t i = 0; i < loop.heard_frames; i++)
+            loop.ring[(loop.heard_at + i) % RING_FRAMES] = (struct frame){0, 0};
+        loop.heard_at = sample_time, loop.heard_frames = frames;
+    }
     while (mach_absolute_time() >= loop.anchor_ns + (loop.rings + 1) * RING_NS) {
         loop.rings++;
         IOUserAudioDeviceUpdateCurrentZeroTimestamp(loop.device, loop.rings * RING_FRAMES,
@@ -28,8 +36,11 @@ handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t
 static kern_return_t
 start_device(IOUserAudioDriver *driver, IOUserAudioObjectID device, IOUserAudioStartStopFlags flags)
 {
+    if (IOUserAudioDeviceGetDeviceIsRunning(loop.device)) // a second start must not disturb the first
+        return IOUserAudioDriverStartDevice_super(driver, device, flags);
+    memset(loop.ring, 0, RING_FRAMES * 8);
     loop.anchor_ns = mach_absolute_time();
-    loop.rings = 0;
+    loop.rings = loop.heard_frames = 0;
     IOUserAudioDeviceUpdateCurrentZeroTimestamp(loop.device, 0, loop.anchor_ns); // frame 0 is now
     return IOUserAudioDriverStartDevice_super(driver, device, flags);
 }
@@ -40,9 +51,14 @@ start(IOUserAudioDriver *driver, IOService *provider)
     static const IOUserAudioStreamBasicDescription format = {
         48000, IOUserAudioFormatIDLinearPCM, FormatFlagsNativeFloatPacked, 8, 1, 8, 2, 32, 0};
     IOBufferMemoryDescriptor *ring = NULL;
+    IOAddressSegment range;
     kern_return_t status = IOUserAudioDriverStart_super(driver, provider);
     if (status == kIOReturnSuccess)
         status = IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut, RING_FRAMES * 8, 0, &ring);
+    if (status == kIOReturnSuccess)
+        status = IOBufferMemoryDescriptorGetAddressRange(ring, &range);
+    if (status == kIOReturnSuccess)
+        loop.ring = (void *)(uintptr_t)range.address;
     OSString *uid = OSStringCreate("org.dextral.loop");
     loop.device = IOUserAudioDeviceCreate(driver, false, uid, NULL, NULL, RING_FRAMES);
     IOUserAudioDeviceSetIOOperationHandler(loop.device, handle_io, NULL);
