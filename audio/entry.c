@@ -175,13 +175,14 @@ read_shape(dx_device *entry, IOUserAudioStream *stream, uint32_t index, struct d
     const bool is_mixable = !(format.mFormatFlags & FormatFlagIsNonMixable);
     const uint32_t channels = format.mChannelsPerFrame;
     const uint32_t bytes = is_mixable ? channels * (uint32_t)sizeof(float) : format.mBytesPerFrame;
-    if (shape->channels == channels && shape->is_mixable == is_mixable &&
-        shape->client_bytes_per_frame == bytes && (is_mixable || shape->format == sample_format))
+    const bool is_same = shape->channels == channels && shape->is_mixable == is_mixable &&
+                         shape->client_bytes_per_frame == bytes && (is_mixable || shape->format == sample_format);
+    shape->format = sample_format; // clients of a mixable stream do not see it; the engine converts by it
+    if (is_same)
         return kIOReturnSuccess;
     shape->channels = channels;
     shape->is_mixable = is_mixable;
     shape->client_bytes_per_frame = bytes;
-    shape->format = sample_format;
     /* release: pairs with the acquire in is_cut_off() of the clients. */
     atomic_fetch_add_explicit(&shape->generation, 1, memory_order_release);
     return kIOReturnSuccess;

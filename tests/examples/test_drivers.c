@@ -360,6 +360,53 @@ Test(drivers, cable_passes_every_bit_in_2n_plus_its_offsets)
     simulate(cable_scenario);
 }
 
+/* Every format of the cable is set once: both ends have it, and sound goes through. */
+static void
+cable_formats_scenario(void *unused)
+{
+    (void)unused;
+    struct world world = open_world(&dx_driver_class_CableAudioDriver, NULL);
+    IOUserAudioDevice *device = dx_device_copy_object(world.device);
+    IOUserAudioStream *stream = copy_object(&world, gIOUserAudioStreamMetaClass);
+    IOUserAudioStreamBasicDescription formats[256];
+    const size_t count = IOUserAudioStreamGetAvailableStreamFormats(stream, formats, 256);
+    cr_assert(eq(sz, count, 9 * 21));
+
+    for (size_t i = 0; i < count; i++) {
+        if (formats[i].mSampleRate != 48000.0)
+            continue;
+        const IOUserAudioStreamDirection end = i % 2 ? IOUserAudioStreamDirectionInput : IOUserAudioStreamDirectionOutput;
+        cr_assert(eq(int, dx_device_set_stream_format(world.device, end, 0, &formats[i]), kIOReturnSuccess));
+        const dx_device_info info = info_of(&world);
+        cr_assert(memcmp(&info.inputs[0].physical, &formats[i], sizeof formats[i]) == 0);
+        cr_assert(memcmp(&info.outputs[0].physical, &formats[i], sizeof formats[i]) == 0);
+
+        struct session session = make_session(&world, 8000, true, true);
+        const bool is_mixable = !(formats[i].mFormatFlags & FormatFlagIsNonMixable);
+        cr_assert(eq(int, info.outputs[0].is_mixable, is_mixable));
+        if (is_mixable) {
+            float *samples = (float *)(void *)session.play; // 16 bits: every format holds them
+            for (size_t s = 0; s < session.capacity * 2; s++)
+                samples[s] = (float)(rand() % 65536 - 32768) / 32768.0f;
+        } else {
+            cr_assert(eq(sz, session.play_bytes, formats[i].mBytesPerFrame));
+            for (size_t b = 0; b < session.capacity * session.play_bytes; b++)
+                session.play[b] = (uint8_t)rand();
+        }
+        run_session(&world, &session, DX_CLIENT_SYNCHRONOUS);
+        assert_loopback(&session, 2 * info.io_frames);
+        free_session(&session);
+    }
+    OSObjectRelease(stream);
+    OSObjectRelease(device);
+    close_world(&world);
+}
+
+Test(drivers, cable_has_one_format_at_both_ends)
+{
+    simulate(cable_formats_scenario);
+}
+
 /* The stamps, looked at for an hour, against the ideal grid in whole numbers. */
 static void
 cable_clock_scenario(void *unused)
