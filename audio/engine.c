@@ -164,7 +164,8 @@ dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_pl
     engine->plan = plan;
     atomic_init(&engine->next_plan, plan);
     atomic_init(&engine->plan_in_force, plan);
-    engine->start_deadline_ns = now + config->start_timeout_ns;
+    engine->start_deadline_ns =
+        config->start_timeout_ns < DX_NEVER - now ? now + config->start_timeout_ns : DX_NEVER;
     engine->slept = true;
     for (uint32_t i = 0; i < config->input_count; i++)
         engine->config.inputs[i].input_state->epoch++;

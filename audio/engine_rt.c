@@ -18,6 +18,9 @@
 /* How often to look for a zero timestamp while there is none. */
 #define LOOK_FOR_STAMP_NS 1000000u
 
+/* How long to sleep at most, so that a stamp far off the mark does not put IO to sleep until then. */
+#define LONGEST_SLEEP_NS 100000000u
+
 /* Below this share of the delay no measured interval is called its cause. */
 #define BLAME_SHARE 4u
 
@@ -213,7 +216,10 @@ call_handler(struct dx_engine *engine, IOUserAudioIOOperation operation, int64_t
     const uint64_t spent = now_ns(engine) - begin;
     *spent_ns += spent;
     dx_histogram_record(&engine->config.counters->handler, spent);
-    if (result != kIOReturnSuccess && result != kIOReturnNotAttached)
+    /* kIOReturnNotAttached means that there is no handler, unless it is a handler's answer. */
+    if (result != kIOReturnSuccess &&
+        (result != kIOReturnNotAttached ||
+         atomic_load_explicit(&engine->config.io->handler.current, memory_order_relaxed) != DX_HANDLER_NONE))
         count(&engine->config.counters->handler_errors, 1);
 }
 
@@ -632,11 +638,12 @@ dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
     const struct dx_engine_config *const config = &engine->config;
 
     take_plan(engine);
+    /* relaxed: only this thread stores it while it runs. */
+    const enum dx_engine_phase phase = atomic_load_explicit(&config->signal->phase, memory_order_relaxed);
+    if (phase == DX_ENGINE_TIMED_OUT)
+        return DX_NEVER;
     take_stamp(engine, now);
     if (!engine->timeline.valid) {
-        /* relaxed: only this thread stores it while it runs. */
-        const enum dx_engine_phase phase =
-            atomic_load_explicit(&config->signal->phase, memory_order_relaxed);
         if (phase == DX_ENGINE_STARTING && now >= engine->start_deadline_ns)
             give_up(engine);
         engine->slept = true;
@@ -646,7 +653,7 @@ dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
     const uint64_t due_ns = device_host_ns(engine, engine->due_frame);
     if (now < due_ns) {
         engine->slept = true;
-        return due_ns;
+        return due_ns - now < LONGEST_SLEEP_NS ? due_ns : now + LONGEST_SLEEP_NS;
     }
 
     const uint64_t late_ns = now - due_ns;

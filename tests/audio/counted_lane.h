@@ -91,13 +91,18 @@ struct dx_span counted_lane_copy(const struct dx_lane *lane, struct dx_lane_stat
 #undef dx_lane_append
 #undef dx_lane_copy
 
+/* RealtimeSanitizer's, where it is: a function left by longjmp() counts as running for ever. */
+void __rtsan_disable(void) __attribute__((weak));
+
 /* Appends, and stops for ever before the store after `stores` of them.  @return whether it got to the end. */
 static inline bool
 counted_append_until(const struct dx_lane *lane, struct dx_lane_state *state, const void *data, uint32_t frames,
                      unsigned stores)
 {
+    if (__rtsan_disable)
+        __rtsan_disable();
     counted_stores_left = stores;
-    bool done = false;
+    volatile bool done = false;
     if (!setjmp(counted_stop)) {
         counted_lane_append(lane, state, data, frames);
         counted_stores_left = COUNTED_NO_LIMIT;
