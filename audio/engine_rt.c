@@ -657,10 +657,10 @@ dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
     }
 
     const uint64_t late_ns = now - due_ns;
-    if (engine->slept) {
+    const bool has_slept = engine->slept;
+    if (has_slept) {
         memset(engine->blame_ns, 0, sizeof engine->blame_ns);
         engine->blame_ns[DX_CAUSE_LATE_WAKE] = late_ns;
-        dx_histogram_record(&config->counters->lateness, late_ns);
         engine->slept = false;
     }
 
@@ -672,9 +672,11 @@ dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
         count(&config->counters->causes[find_cause(engine, late_ns)], 1);
         synchronise(engine, now, true);
         publish_page(engine);
-        return now;
+    } else {
+        run_cycle(engine, due_ns, now);
     }
-
-    run_cycle(engine, due_ns, now);
+    /* Only now: the handler does not wait for memory that this touches. */
+    if (has_slept)
+        dx_histogram_record(&config->counters->lateness, late_ns);
     return now;
 }
