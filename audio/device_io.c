@@ -69,16 +69,16 @@ dx_handler_box_set(struct dx_handler_box *box, IOOperationHandler function, void
     /* seq_cst: publishes the slot, and is ordered before the load of `calls`; the IO thread stores `calls`
      * and then loads `current`, so one of us sees the other. */
     const uint32_t before = atomic_exchange_explicit(&box->current, index, memory_order_seq_cst);
-    if (before == DX_HANDLER_NONE)
-        return kIOReturnSuccess;
+    const uint32_t bit = before == DX_HANDLER_NONE ? 0u : 1u << before;
 
     /* relaxed: equal only on the IO thread itself, which stored it. */
     if (atomic_load_explicit(&box->io_task, memory_order_relaxed) == dx_task_self()) {
-        box->retired |= 1u << before;
+        box->retired |= bit;
         return kIOReturnSuccess;
     }
+    /* Also where there was none: a handler that has just removed itself may still be running. */
     wait_for_call_to_end(box);
-    give_back(box, 1u << before);
+    give_back(box, bit);
     return kIOReturnSuccess;
 }
 
