@@ -48,12 +48,13 @@ run_io(void *argument)
     dx_clock *const clock = engine->config.clock;
     atomic_store_explicit(&engine->io_task, dx_task_self(), memory_order_release);
 
+    uint64_t now = dx_clock_now_ns(clock);
     for (;;) {
         /* acquire: read before `stop` and the plan, so that a change after it is not slept over. */
         const uint32_t wake = atomic_load_explicit(&engine->wake, memory_order_acquire);
         if (atomic_load_explicit(&engine->stop, memory_order_acquire))
             break;
-        const uint64_t until = dx_engine_step(engine, dx_clock_now_ns(clock));
+        const uint64_t until = dx_engine_step(engine, now);
         dx_handler_box_wake(&engine->config.io->handler);
         if (engine->answer_pending) {
             engine->answer_pending = false;
@@ -64,8 +65,11 @@ run_io(void *argument)
             atomic_fetch_add_explicit(engine->config.notices, 1, memory_order_release);
             dx_clock_wake(clock, engine->config.notices, UINT32_MAX);
         }
-        if (until > dx_clock_now_ns(clock))
+        now = dx_clock_now_ns(clock);
+        if (until > now) {
             (void)dx_clock_wait(clock, &engine->wake, wake, until, &reason);
+            now = dx_clock_now_ns(clock);
+        }
     }
 
     /* Device time goes on by the last line; nobody consumes any more. */
