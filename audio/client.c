@@ -58,6 +58,7 @@ struct dx_client {
     _Atomic uint64_t overrun_frames;
     _Atomic uint64_t last_device_time;
     _Atomic uint32_t output_distance; // of callbacks: from the due time to the end of what is heard; 0: none yet
+    _Atomic uint32_t input_distance;  // of callbacks: from the end of the input to the due time, less Si; 0: none yet
 
     struct dx_task *task; // runs the callback
     _Atomic uint32_t stop; // + 1 to make the task look
@@ -452,18 +453,28 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
 
 /* ---- callbacks on a task of their own ---- */
 
-/* How far behind a callback's due time its first input frame is: by then a cycle has read all of them. */
+/*
+ * How far behind a callback's due time its first input frame is: by then a cycle has read all of them.  A larger N
+ * postpones the callbacks; a smaller one leaves them where they are, so that no frame is lost or doubled.
+ */
 static uint64_t
-input_behind(const dx_client *client) DX_REALTIME
+input_behind(dx_client *client) DX_REALTIME
 {
-    return (uint64_t)client->callback_frames + client->page.io_frames + client->page.input_safety;
+    /* relaxed: written by this task alone. */
+    if (client->page.io_frames > atomic_load_explicit(&client->input_distance, memory_order_relaxed))
+        atomic_store_explicit(&client->input_distance, client->page.io_frames, memory_order_relaxed);
+    return (uint64_t)client->callback_frames + client->page.input_safety +
+           atomic_load_explicit(&client->input_distance, memory_order_relaxed);
 }
 
-/* The first due time at or after `least` at which a cycle is due too: the next cycle is then a whole N away. */
+/* The first due time at or after `least` at which a cycle after the next one is due too: so the one that needs
+ * what is written is a whole N away, and N is what it was said to be. */
 static uint64_t
 align_due(const struct dx_timeline_page *page, uint64_t least) DX_REALTIME
 {
     const uint64_t n = page->io_frames ? page->io_frames : 1u;
+    if (page->state == DX_TIMELINE_RUNNING && least <= page->cycle_frame)
+        least = page->cycle_frame + 1u;
     return least + (page->cycle_frame % n + n - least % n) % n;
 }
 
@@ -540,34 +551,36 @@ call_client(dx_client *client, uint64_t due, uint64_t due_ns) DX_REALTIME
         append_output(client, client->callback_output, frames);
 }
 
-/*
- * When the next callback is due, `due` being when the last one would have it; 0: there was none.
- *
- * A client that records is due when its input is there: a larger N postpones it, a smaller one brings it forward,
- * and no frame is lost or doubled.
- */
+/* The first due time, or the next one after callbacks were lost. */
+static uint64_t
+find_first_due(dx_client *client, bool is_first, double position) DX_REALTIME
+{
+    const struct dx_timeline_page *const page = &client->page;
+    const uint64_t next = (uint64_t)position + client->callback_frames;
+    if (!client->has_input)
+        return align_due(page, next);
+
+    atomic_store_explicit(&client->input_distance, 0, memory_order_relaxed);
+    const uint64_t behind = input_behind(client);
+    const uint64_t due = align_due(page, is_first ? client->input_next + behind : next);
+    const uint64_t input = due > client->input_next + behind ? due - behind : client->input_next;
+    if (is_first)
+        atomic_store_explicit(&client->input_base, input, memory_order_relaxed);
+    else if (page->state == DX_TIMELINE_RUNNING)
+        count_overrun(client, input - client->input_next);
+    client->input_next = input;
+    return due;
+}
+
+/* When the next callback is due, `due` being when it would be by the last one; 0: there was none. */
 static uint64_t
 find_due(dx_client *client, uint64_t due, double position) DX_REALTIME
 {
-    const uint32_t frames = client->callback_frames;
-    const struct dx_timeline_page *const page = &client->page;
-    if (client->has_input && due)
+    if (due && client->has_input)
         due = client->input_next + input_behind(client);
-    if (due && position <= (double)due + 2.0 * frames + page->late_tolerance)
-        return due;
-
-    /* The first, or a period or more behind: those callbacks are lost. */
-    const bool is_first = due == 0;
-    if (!client->has_input)
-        return align_due(page, (uint64_t)position + frames);
-    const uint64_t least = is_first ? client->input_next + input_behind(client) : (uint64_t)position + frames;
-    due = align_due(page, least);
-    const uint64_t input = due - input_behind(client);
-    if (is_first)
-        atomic_store_explicit(&client->input_base, input, memory_order_relaxed);
-    else if (input > client->input_next && page->state == DX_TIMELINE_RUNNING)
-        count_overrun(client, input - client->input_next);
-    client->input_next = input > client->input_next ? input : client->input_next;
+    /* A period or more behind: those callbacks are lost. */
+    if (!due || position > (double)due + 2.0 * client->callback_frames + client->page.late_tolerance)
+        due = find_first_due(client, due == 0, position);
     return due;
 }
 
@@ -1010,6 +1023,7 @@ dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIM
     const bool synchronous = client->config.flags & DX_CLIENT_SYNCHRONOUS;
     const uint32_t n = page.io_frames;
     const uint32_t distance = atomic_load_explicit(&client->output_distance, memory_order_relaxed);
+    const uint32_t input_distance = atomic_load_explicit(&client->input_distance, memory_order_relaxed);
     *ret_status = (dx_client_status){
         .size = sizeof *ret_status,
         .is_running = dx_client_is_running(client),
@@ -1028,7 +1042,7 @@ dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIM
             (distance ? distance : n + page.output_safety + (synchronous ? 0 : client->config.lead_frames)) +
             (client->has_output ? load_latency(&client->device->output_shapes[client->config.output_stream]) : 0),
         .input_latency_frames =
-            n + page.input_safety + (client->has_input ? load_latency(&client->device->input_shapes[client->config.input_stream]) : 0),
+            (input_distance ? input_distance : n) + page.input_safety + (client->has_input ? load_latency(&client->device->input_shapes[client->config.input_stream]) : 0),
     };
     return kIOReturnSuccess;
 }

@@ -396,13 +396,14 @@ run_synchronous(struct dx_engine *engine, struct dx_engine_source *source, uint6
 
 /* Input for a synchronous client with both directions: a fixed distance behind its output. */
 static uint64_t
-synchronous_input_time(const struct dx_engine *engine, struct dx_engine_source *source, uint64_t output_time,
-                       uint32_t frames) DX_REALTIME
+synchronous_input_time(const struct dx_engine *engine, struct dx_engine_source *source,
+                       uint64_t output_time) DX_REALTIME
 {
     if (source->input_stream == DX_NO_STREAM)
         return 0;
     const uint64_t end = engine->config.inputs[source->input_stream].input_state->end;
-    const uint64_t least = output_time + frames > end ? output_time + frames - end : 0;
+    /* The whole output of this cycle must find its input, not just the first chunk. */
+    const uint64_t least = engine->output_next > end ? engine->output_next - end : 0;
     if (least > source->input_distance)
         source->input_distance = least;
     return output_time > source->input_distance ? output_time - source->input_distance : 0;
@@ -428,7 +429,7 @@ fetch_source(struct dx_engine *engine, struct dx_engine_source *source, uint64_t
              uint32_t frames) DX_REALTIME
 {
     if (!source->lane) {
-        run_synchronous(engine, source, time, synchronous_input_time(engine, source, time, frames), frames);
+        run_synchronous(engine, source, time, synchronous_input_time(engine, source, time), frames);
         return (struct dx_span){0, frames};
     }
     const struct dx_span span = dx_lane_copy(source->lane, &source->known, time, frames, engine->source);
@@ -627,6 +628,8 @@ take_plan(struct dx_engine *engine) DX_REALTIME
     if (plan == engine->plan)
         return;
     engine->plan = plan;
+    if (engine->has_due)
+        publish_page(engine); // whoever waits for the plan finds its N
     /* release: pairs with the acquire in dx_engine_set_plan(); the old plan is used no more. */
     atomic_store_explicit(&engine->plan_in_force, plan, memory_order_release);
     engine->answer_pending = true;
