@@ -8,17 +8,9 @@
 #include "audio/overrides.h"
 
 #include <dextral/IOUserAudioControl.h>
+#include <dextral/host_controls.h>
 
 #include <string.h>
-
-/* The classes of controls, and what tells the host which value a control has. */
-enum dx_control_kind {
-    DX_CONTROL_BOOLEAN,
-    DX_CONTROL_SLIDER,
-    DX_CONTROL_LEVEL,
-    DX_CONTROL_SELECTOR,
-    DX_CONTROL_STEREO_PAN,
-};
 
 struct IOUserAudioControl {
     struct IOUserAudioObject object;

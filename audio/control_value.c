@@ -8,6 +8,8 @@
 #include <dextral/IOUserAudioSliderControl.h>
 #include <dextral/IOUserAudioStereoPanControl.h>
 
+#include <stdio.h>
+
 #define SCALAR_KEY "scalar"
 
 bool
@@ -24,6 +26,26 @@ dx_control_get_identity(IOUserAudioControlPtr control, struct dx_control_identit
         .is_settable = self->is_settable,
     };
     return true;
+}
+
+static void
+write_code(char text[5], uint32_t code)
+{
+    for (int i = 0; i < 4; i++) {
+        const char c = (char)(code >> (24 - 8 * i));
+        text[i] = c >= ' ' && c <= '~' ? c : '?';
+    }
+    text[4] = '\0';
+}
+
+void
+dx_control_write_key(const struct dx_control_identity *identity, char ret_key[DX_CONTROL_KEY_BYTES])
+{
+    char class_id[5];
+    char scope[5];
+    write_code(class_id, identity->class_id);
+    write_code(scope, identity->scope);
+    (void)snprintf(ret_key, DX_CONTROL_KEY_BYTES, "%s/%s/%u", class_id, scope, identity->element); // always fits
 }
 
 OSNumber *
@@ -159,12 +181,9 @@ dx_control_set_from_host(IOUserAudioControlPtr control, OSObjectPtr value)
     return dx_object_run(control, change, value);
 }
 
-static OSArray *
-copy_selection(IOUserAudioControlPtr control)
+OSArray *
+dx_control_array_of_values(const IOUserAudioSelectorValue *values, size_t count)
 {
-    IOUserAudioSelectorValue values[DX_MAX_SELECTED_VALUES];
-    const size_t count =
-        IOUserAudioSelectorControlGetCurrentSelectedValues(control, values, DX_MAX_SELECTED_VALUES);
     OSArray *array = OSArrayCreate(count);
     for (size_t i = 0; array && i < count; i++) {
         OSNumber *const number = OSNumberCreate(values[i], 32);
@@ -173,6 +192,15 @@ copy_selection(IOUserAudioControlPtr control)
         OSObjectRelease(number);
     }
     return array;
+}
+
+static OSArray *
+copy_selection(IOUserAudioControlPtr control)
+{
+    IOUserAudioSelectorValue values[DX_MAX_SELECTED_VALUES];
+    const size_t count =
+        IOUserAudioSelectorControlGetCurrentSelectedValues(control, values, DX_MAX_SELECTED_VALUES);
+    return dx_control_array_of_values(values, count);
 }
 
 OSObjectPtr

@@ -37,6 +37,9 @@ struct dx_control_identity {
  */
 bool dx_control_get_identity(IOUserAudioControlPtr control, struct dx_control_identity *ret_identity) DX_REALTIME;
 
+/** Writes the key that a control has in every run, where its id may differ: "vlme/outp/0". */
+void dx_control_write_key(const struct dx_control_identity *identity, char ret_key[DX_CONTROL_KEY_BYTES]);
+
 /**
  * Changes a value on behalf of a client, or restores it: calls the control's HandleChange... on the work queue.
  *
@@ -63,6 +66,9 @@ OSNumber *dx_control_number_of_float(float value);
 
 /** The form for a level's scalar.  +1, or NULL without memory. */
 OSDictionary *dx_control_dictionary_of_scalar(float scalar);
+
+/** The form for a selection of at most DX_MAX_SELECTED_VALUES.  +1, or NULL without memory. */
+OSArray *dx_control_array_of_values(const IOUserAudioSelectorValue *values, size_t count);
 
 /** The float whose bits a number holds; false for what is no number of 32 bits.  A NaN is a float too. */
 bool dx_control_float_of_number(OSObjectPtr number, float *ret_value);

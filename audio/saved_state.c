@@ -19,27 +19,6 @@
 #define MAX_CONTROLS 256u
 
 static void
-write_code(char text[5], uint32_t code)
-{
-    for (int i = 0; i < 4; i++) {
-        const char c = (char)(code >> (24 - 8 * i));
-        text[i] = c >= ' ' && c <= '~' ? c : '?';
-    }
-    text[4] = '\0';
-}
-
-/* The same control has the same key in every run: its id may differ. */
-static void
-write_control_key(char *key, size_t size, const struct dx_control_identity *identity)
-{
-    char class_id[5];
-    char scope[5];
-    write_code(class_id, identity->class_id);
-    write_code(scope, identity->scope);
-    (void)snprintf(key, size, "%s/%s/%u", class_id, scope, identity->element); // always fits
-}
-
-static void
 write_stream_key(char *key, size_t size, IOUserAudioStreamDirection direction, uint32_t index)
 {
     (void)snprintf(key, size, "%s/%u", direction == IOUserAudioStreamDirectionInput ? "inpt" : "outp", index);
@@ -55,8 +34,8 @@ save_controls(OSDictionary *controls, IOUserAudioDevice *object)
     for (uint32_t i = 0; i < count; i++) {
         struct dx_control_identity identity;
         if (dx_control_get_identity(list[i], &identity) && identity.is_settable) {
-            char key[32];
-            write_control_key(key, sizeof key, &identity);
+            char key[DX_CONTROL_KEY_BYTES];
+            dx_control_write_key(&identity, key);
             OSObjectPtr const value = dx_control_copy_value(list[i]);
             ok = value && OSDictionarySetObject(controls, key, value) && ok;
             OSObjectRelease(value);
@@ -131,8 +110,8 @@ restore_controls(dx_host *host, const char *uid, IOUserAudioDevice *object, cons
     for (uint32_t i = 0; i < count; i++) {
         struct dx_control_identity identity;
         if (dx_control_get_identity(list[i], &identity) && identity.is_settable) {
-            char key[32];
-            write_control_key(key, sizeof key, &identity);
+            char key[DX_CONTROL_KEY_BYTES];
+            dx_control_write_key(&identity, key);
             OSObjectPtr const value = OSDictionaryGetObject(controls, key);
             const kern_return_t status = value ? dx_control_set_from_host(list[i], value) : kIOReturnSuccess;
             if (status != kIOReturnSuccess)

@@ -8,6 +8,7 @@
 #include <dextral/bundle.h>
 #include <dextral/clock.h>
 #include <dextral/host.h>
+#include <dextral/host_controls.h>
 #include <dextral/plugin.h>
 
 #endif /* DEXTRAL_DEXTRAL_H */
