@@ -327,11 +327,12 @@ do_input(struct dx_engine *engine) DX_REALTIME
     /* What lies before the driver's first frame does not exist: silence, by the gap it leaves. */
     const int64_t sample_time = (int64_t)time - engine->timeline.offset;
     if (sample_time < 0) {
-        const uint64_t missing = (uint64_t)-sample_time;
-        if (missing >= until - time)
-            return;
-        time += missing;
+        const uint64_t before = (uint64_t)-sample_time;
+        const uint64_t missing = before < until - time ? before : until - time;
         count(&config->counters->skipped_input_frames, missing);
+        time += missing;
+        if (time == until)
+            return;
     }
     /* One operation never covers more than the ring. */
     if (until - time > config->ring_frames) {
@@ -534,11 +535,12 @@ do_output(struct dx_engine *engine) DX_REALTIME
 
     const int64_t sample_time = (int64_t)time - engine->timeline.offset;
     if (sample_time < 0) {
-        const uint64_t missing = (uint64_t)-sample_time;
-        if (missing >= until - time)
-            return;
-        time += missing;
+        const uint64_t before = (uint64_t)-sample_time;
+        const uint64_t missing = before < until - time ? before : until - time;
         count(&config->counters->skipped_output_frames, missing);
+        time += missing;
+        if (time == until)
+            return;
     }
     if (until - time > config->ring_frames) {
         count(&config->counters->skipped_output_frames, until - time - config->ring_frames);

@@ -586,7 +586,7 @@ rig_run(struct rig *rig, const struct rig_options *options, uint64_t seed, void 
     rig->context = context;
     rig->scenario = scenario;
     set_up(rig, options ? options : &plain);
-    const dx_simulation_config config = {.seed = seed, .limit_ns = 7200000000000u};
+    const dx_simulation_config config = {.seed = seed, .start_time_ns = rig->options.clock_start_ns, .limit_ns = 7200000000000u};
     dx_simulation_result result;
     const kern_return_t status = dx_simulate(&config, run_scenario, rig, &result);
     cr_assert(eq(int, status, kIOReturnSuccess), "%s", result.message);

@@ -37,6 +37,7 @@ struct rig_options {
     double ppm;            // of the driver's clock
     uint32_t jitter_ns;    // stamps come, and say they came, up to this late
     uint64_t start_timeout_ns; // 5 s
+    uint64_t clock_start_ns;   // 1 s
     uint32_t inputs, outputs;  // streams; rig_no_streams for 0; 0: 1
     struct rig_stream input[RIG_STREAMS], output[RIG_STREAMS]; // {2, DX_SAMPLE_F32_LE}
     bool has_no_stamps;    // the test posts them
