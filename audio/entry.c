@@ -294,9 +294,12 @@ choose_io_frames(const dx_device *entry, uint32_t most)
     return frames < most ? frames : most;
 }
 
+/* A driver may set other offsets while IO runs: they are in force from the next start on, for the bound too. */
 static uint32_t
 find_most_io_frames(const dx_device *entry)
 {
+    if (entry->engine)
+        return entry->most_io_frames;
     return dx_engine_max_io_frames(entry->ring_frames, IOUserAudioDeviceGetInputSafetyOffset(entry->object),
                                    IOUserAudioDeviceGetOutputSafetyOffset(entry->object),
                                    entry->sample_rate_hz);
@@ -317,7 +320,7 @@ collect_dsp(const dx_device *entry, IOUserAudioStreamDirection direction, uint32
 static void
 build_plan(const dx_device *entry, struct dx_engine_plan *plan)
 {
-    *plan = (struct dx_engine_plan){.io_frames = choose_io_frames(entry, find_most_io_frames(entry))};
+    *plan = (struct dx_engine_plan){.io_frames = choose_io_frames(entry, entry->most_io_frames)};
     for (uint32_t i = 0; i < entry->input_count; i++)
         collect_dsp(entry, IOUserAudioStreamDirectionInput, i, plan->input_dsp[i]);
     for (uint32_t i = 0; i < entry->output_count; i++)
@@ -633,7 +636,8 @@ prepare_io(dx_device *entry, struct dx_engine_config *config)
         dx_host_log(entry->host, "%s: no sample rate was set", entry->uid);
         return kIOReturnNotReady;
     }
-    if (!find_most_io_frames(entry)) {
+    entry->most_io_frames = find_most_io_frames(entry);
+    if (!entry->most_io_frames) {
         dx_host_log(entry->host,
                     "%s: a period of %u frames is too short: 3 IO sizes, both safety offsets and %u frames of "
                     "jitter must fit",

@@ -78,6 +78,7 @@ struct dx_device {
     dx_client *clients; // all that are open
     struct dx_entry_dsp *dsp;
     uint32_t wanted_io_frames; // 0: by the clients
+    uint32_t most_io_frames;   // while IO runs: what its ring and its safety offsets, as they were at its start, allow
     double sample_rate_hz;     // last known
     uint32_t ring_frames;
     unsigned degraded;       // of the IO thread, DX_TASK_NOT_..., ...
