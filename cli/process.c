@@ -14,6 +14,7 @@ enum process_option {
     OPTION_DRIVER,
     OPTION_DSP,
     OPTION_DEVICE,
+    OPTION_SET,
     OPTION_OFFLINE,
     OPTION_SEED,
     OPTION_RATE,
@@ -35,6 +36,10 @@ static const struct cli_option process_option_table[] = {
                     "PATH:name=value,name=value; several work in the order given",
                     0, true},
     [OPTION_DEVICE] = {"device", "UID", "which device, where the driver has several", 0, false},
+    [OPTION_SET] = {"set", "KEY=VALUE",
+                    "a control of the device, by its name or key: Source=Loopback,\n"
+                    "vlme/inpt/0=-6dB, Mute=off; several are set in the order given",
+                    0, true},
     [OPTION_OFFLINE] = {"offline", NULL, "on a simulated clock: as fast as it goes, the same each time", 0, false},
     [OPTION_SEED] = {"seed", "N", "with --offline: orders what is due at the same time", 0, false},
     [OPTION_RATE] = {"rate", "HZ", "the device's rate; default: the file's, or the next higher it has", 0, false},
@@ -84,6 +89,17 @@ take_dsp(struct process_options *options, const char *value)
 }
 
 static int
+take_set(struct process_options *options, const char *value)
+{
+    if (options->set_count == PROCESS_MAX_SETS)
+        return cli_fail(CLI_USAGE, "process: at most %u --set", PROCESS_MAX_SETS);
+    if (value[0] == '=' || !strchr(value, '='))
+        return bad_value("set", value, "KEY=VALUE, such as Source=Loopback or vlme/inpt/0=-6dB");
+    options->sets[options->set_count++] = value;
+    return CLI_OK;
+}
+
+static int
 take_number(struct process_options *options, enum process_option option, const char *value)
 {
     uint64_t number = 0;
@@ -121,6 +137,8 @@ take_option(void *context, size_t option, const char *value)
     case OPTION_DEVICE:
         options->device = value;
         break;
+    case OPTION_SET:
+        return take_set(options, value);
     case OPTION_OFFLINE:
         options->is_offline = true;
         break;

@@ -10,7 +10,8 @@
 #include <dextral/bundle.h>
 #include <dextral/host.h>
 
-#define PROCESS_MAX_DSPS 8u ///< what a device's chain takes
+#define PROCESS_MAX_DSPS 8u  ///< what a device's chain takes
+#define PROCESS_MAX_SETS 64u ///< controls to set
 
 struct process_options {
     const char *driver;
@@ -19,6 +20,8 @@ struct process_options {
     const char *output;
     const char *dsps[PROCESS_MAX_DSPS];
     size_t dsp_count;
+    const char *sets[PROCESS_MAX_SETS]; ///< each with a '=' after its first character
+    size_t set_count;
     double rate_hz; ///< 0: the file's
     double tail_seconds;
     uint64_t seed;
@@ -76,6 +79,9 @@ int process_run(struct process_session *session);
 
 /** Zeroed is fine. */
 void process_close(struct process_session *session);
+
+/** Sets the device's controls as the options say.  CLI_OK, or an exit code after a message. */
+int process_set_controls(const struct process_options *options, dx_device *device);
 
 /** Moves the file through a client that is open; starts and stops it. */
 int process_stream(struct process_session *session, dx_client *client);

@@ -453,7 +453,11 @@ run_stage(struct stage *stage)
         return code;
     (void)snprintf(session->result.uid, sizeof session->result.uid, "%s", dx_device_uid(stage->device));
     find_driver(stage);
-    code = fit_device(stage);
+    /* A control may change what rates and formats there are: first it, and what the driver asks for then. */
+    code = process_set_controls(session->options, stage->device);
+    dx_host_settle(stage->host);
+    if (code == CLI_OK)
+        code = fit_device(stage);
     if (code == CLI_OK)
         code = add_dsps(stage);
     if (code == CLI_OK)

@@ -3,8 +3,8 @@
 
 _dextral_process() {
     local current=$1 previous=$2
-    local options="--driver --dsp --device --offline --seed --rate --io-frames --output-format --tail --priority
-        --cpu --strict --json --no-progress --quiet --help"
+    local options="--driver --dsp --device --set --offline --seed --rate --io-frames --output-format --tail
+        --priority --cpu --strict --json --no-progress --quiet --help"
     case $previous in
         --driver)
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
@@ -18,7 +18,7 @@ _dextral_process() {
             mapfile -t COMPREPLY < <(compgen -W "s16 s24 s32 f32 f64" -- "$current")
             return
             ;;
-        --device | --seed | --rate | --io-frames | --tail | --priority | --cpu)
+        --device | --set | --seed | --rate | --io-frames | --tail | --priority | --cpu)
             COMPREPLY=()
             return
             ;;

@@ -10,6 +10,7 @@ complete -c dextral -n '__fish_seen_subcommand_from help' -f -a process
 complete -c dextral -n '__fish_seen_subcommand_from process' -l driver -r -a '(__fish_complete_directories)' -d 'the driver bundle'
 complete -c dextral -n '__fish_seen_subcommand_from process' -l dsp -r -F -d 'a DSP plug-in, PATH or PATH:name=value,...'
 complete -c dextral -n '__fish_seen_subcommand_from process' -l device -x -d 'which device of the driver'
+complete -c dextral -n '__fish_seen_subcommand_from process' -l set -x -d 'a control of the device, KEY=VALUE'
 complete -c dextral -n '__fish_seen_subcommand_from process' -l offline -d 'on a simulated clock'
 complete -c dextral -n '__fish_seen_subcommand_from process' -l seed -x -d 'orders what is due at the same time'
 complete -c dextral -n '__fish_seen_subcommand_from process' -l rate -x -d 'rate of the device'

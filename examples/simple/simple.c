@@ -148,6 +148,15 @@ add_stream(struct simple *simple, IOUserAudioStreamDirection direction, IOUserAu
 /* Controls and properties. */
 
 static kern_return_t
+set_name(IOUserAudioObjectPtr object, const char *text)
+{
+    OSString *name = OSStringCreate(text);
+    const kern_return_t status = object && name ? IOUserAudioObjectSetName(object, name) : kIOReturnNoMemory;
+    OSObjectRelease(name);
+    return status;
+}
+
+static kern_return_t
 add_source_control(struct simple *simple)
 {
     const IOUserAudioSelectorValueDescription sources[] = {
@@ -160,8 +169,8 @@ add_source_control(struct simple *simple)
     simple->source =
         IOUserAudioSelectorControlCreate(simple->driver, true, IOUserAudioObjectPropertyElementMain,
                                          IOUserAudioObjectPropertyScopeInput, IOUserAudioClassIDDataSourceControl);
-    kern_return_t status = kIOReturnNoMemory;
-    if (simple->source)
+    kern_return_t status = set_name(simple->source, "Source");
+    if (status == kIOReturnSuccess)
         status = IOUserAudioSelectorControlAddControlValueDescriptions(simple->source, sources, count);
     if (status == kIOReturnSuccess)
         status = IOUserAudioSelectorControlSetCurrentSelectedValues(simple->source, &sources[0].m_value, 1);
@@ -178,7 +187,8 @@ add_volume_control(struct simple *simple)
     simple->volume = IOUserAudioLevelControlCreate(
         simple->driver, true, 0.0f, (IOUserAudioLevelControlRange){-96.0f, 0.0f}, IOUserAudioObjectPropertyElementMain,
         IOUserAudioObjectPropertyScopeInput, IOUserAudioClassIDVolumeControl);
-    return simple->volume ? IOUserAudioDeviceAddControl(simple->device, simple->volume) : kIOReturnNoMemory;
+    const kern_return_t status = set_name(simple->volume, "Volume");
+    return status == kIOReturnSuccess ? IOUserAudioDeviceAddControl(simple->device, simple->volume) : status;
 }
 
 static kern_return_t

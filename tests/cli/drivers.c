@@ -23,6 +23,7 @@ enum defect {
     DEFECT_RATE,        // a rate of 1e12 Hz
     DEFECT_START_IO,    // StartDevice fails
     DEFECT_SLOW,        // its handler takes 30 ms now and then
+    DEFECT_CONTROLS,    // has controls of each kind, and refuses an item of one
 };
 
 struct driver {
@@ -106,6 +107,74 @@ add_stream(IOUserAudioDriver *self, IOUserAudioDevice *device, IOUserAudioStream
     return status;
 }
 
+/* Adds a control, given away here; an empty name is none. */
+static bool
+add_control(IOUserAudioDevice *device, IOUserAudioControlPtr control, const char *name)
+{
+    OSString *text = OSStringCreate(name);
+    const bool is_added = (!*name || IOUserAudioObjectSetName(control, text) == kIOReturnSuccess) &&
+                          IOUserAudioDeviceAddControl(device, control) == kIOReturnSuccess;
+    OSObjectRelease(text);
+    OSObjectRelease(control);
+    return is_added;
+}
+
+static kern_return_t
+select_mode(IOUserAudioSelectorControl *control, const IOUserAudioSelectorValue *values, size_t count)
+{
+    if (count > 0 && values[0] == 1)
+        return kIOReturnNotReady;
+    return IOUserAudioSelectorControlHandleChangeSelectedValues_super(control, values, count);
+}
+
+static IOUserAudioSelectorControl *
+create_mode(IOUserAudioDriver *self)
+{
+    static const IOUserAudioSelectorControlOverrides overrides = {.size = sizeof overrides,
+                                                                  .HandleChangeSelectedValues = select_mode};
+    const IOUserAudioSelectorValueDescription items[] = {
+        {1, OSStringCreate("Line")}, {2, OSStringCreate("A=B")}, {7, OSStringCreate("Twin")}, {8, OSStringCreate("Twin")}};
+    IOUserAudioSelectorControl *control = IOUserAudioSelectorControlAlloc();
+    if (IOUserAudioSelectorControlSetOverrides(control, &overrides) != kIOReturnSuccess ||
+        !IOUserAudioSelectorControlInit(control, self, true, 0, IOUserAudioObjectPropertyScopeOutput,
+                                        IOUserAudioClassIDLineLevelControl) ||
+        IOUserAudioSelectorControlAddControlValueDescriptions(control, items, 4) != kIOReturnSuccess)
+        OSSafeReleaseNULL(control);
+    for (size_t i = 0; i < 4; i++)
+        OSObjectRelease(items[i].m_name);
+    return control;
+}
+
+static kern_return_t
+add_controls(IOUserAudioDriver *self, IOUserAudioDevice *device)
+{
+    const IOUserAudioObjectPropertyScope scope = IOUserAudioObjectPropertyScopeOutput;
+    const IOUserAudioSliderRange range = {1, 20};
+    static const char *const sliders[] = {"Mix", "Double", "Double"};
+    bool ok = add_control(
+        device, IOUserAudioBooleanControlCreate(self, true, false, 0, scope, IOUserAudioClassIDMuteControl), "");
+    for (uint32_t i = 0; ok && i < 3; i++)
+        ok = add_control(
+            device,
+            IOUserAudioSliderControlCreate(self, true, 1, range, i + 1, scope, IOUserAudioClassIDSliderControl),
+            sliders[i]);
+    ok = ok && add_control(device,
+                           IOUserAudioLevelControlCreate(self, true, 0.0f,
+                                                         (IOUserAudioLevelControlRange){-96.0f, 0.0f}, 0, scope,
+                                                         IOUserAudioClassIDVolumeControl),
+                           "Volume");
+    ok = ok && add_control(device, create_mode(self), "Mode");
+    ok = ok && add_control(device,
+                           IOUserAudioStereoPanControlCreate(self, true, 0.5f, 1, 2, 0, scope,
+                                                             IOUserAudioClassIDStereoPanControl),
+                           "Pan");
+    ok = ok && add_control(device,
+                           IOUserAudioBooleanControlCreate(self, false, true, 0, scope,
+                                                           IOUserAudioClassIDJackControl),
+                           "");
+    return ok ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
 static kern_return_t
 add_device(IOUserAudioDriver *self, const char *name)
 {
@@ -122,6 +191,8 @@ add_device(IOUserAudioDriver *self, const char *name)
         status = IOUserAudioDeviceSetAvailableSampleRates(device, &rate, 1);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetIOOperationHandler(device, handle_io, driver);
+    if (status == kIOReturnSuccess && driver->defect == DEFECT_CONTROLS)
+        status = add_controls(self, device);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDriverAddObject(self, device);
     driver->device = device;
@@ -196,3 +267,4 @@ CLASS(NonMixableDriver, DEFECT_NON_MIXABLE);
 CLASS(RateDriver, DEFECT_RATE);
 CLASS(StartIODriver, DEFECT_START_IO);
 CLASS(SlowDriver, DEFECT_SLOW);
+CLASS(ControlsDriver, DEFECT_CONTROLS);

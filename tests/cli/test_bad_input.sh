@@ -56,6 +56,40 @@ expect 2 "holds no 2 channels of f32" "${p[@]}" --output-format f32 in.wav out.f
 expect 2 "expected an integer" "${p[@]}" --seed -1 in.wav out.wav
 expect 2 "has no device nowhere; it has: org.dextral.test" "${p[@]}" --device nowhere in.wav out.wav
 
+# Controls.
+expect 2 "needs a value: --set KEY=VALUE" process --set
+for value in Source =1 ''; do
+    expect 2 "expected KEY=VALUE" "${p[@]}" --set "$value" in.wav out.wav
+done
+many=()
+for ((i = 0; i < 65; i++)); do
+    many+=(--set a=b)
+done
+expect 2 "at most 64 --set" "${p[@]}" "${many[@]}" in.wav out.wav
+expect 2 "the device has no control Source; it has: none" "${p[@]}" --set Source=Loopback in.wav out.wav
+make_bundle Knobs.dext ControlsDriver
+k=(process --offline --driver Knobs.dext)
+succeed "${k[@]}" -q --set mute/outp/0=off --set Mix=1 --set nlvl/outp/0=7 --set Pan=0.25 --set sldr/outp/2=20 \
+    --set Volume=-96dB --set mute/outp/0=ON --set Mode=A=B in.wav out.wav
+expect 2 "no control Souce; it has: mute/outp/0, sldr/outp/1 (Mix), sldr/outp/2 (Double), sldr/outp/3 (Double), vlme" \
+    "${k[@]}" --set Souce=1 in.wav out.wav
+expect 2 "several controls are named Double; give the key of one: sldr/outp/2, sldr/outp/3" \
+    "${k[@]}" --set Double=1 in.wav out.wav
+expect 2 "only shows something" "${k[@]}" --set jack/outp/0=on in.wav out.wav
+expect 2 "expected on or off" "${k[@]}" --set mute/outp/0=maybe in.wav out.wav
+for value in -1 21 1.5 '' x 99999999999; do
+    expect 2 "expected 1 to 20" "${k[@]}" --set "Mix=$value" in.wav out.wav
+done
+for value in -6 -97dB 1dB dB nandB 1.5 '' -6dBm; do
+    expect 2 "expected -96dB to 0dB, or 0 to 1" "${k[@]}" --set "Volume=$value" in.wav out.wav
+done
+for value in -0.1 2 nan ''; do
+    expect 2 "expected a position" "${k[@]}" --set "Pan=$value" in.wav out.wav
+done
+expect 2 "expected one of: Line, A=B, Twin, Twin" "${k[@]}" --set Mode=Lines in.wav out.wav
+expect 2 "several items have that name" "${k[@]}" --set Mode=Twin in.wav out.wav
+expect 4 "the driver refused --set nlvl/outp/0=Line: kIOReturnNotReady" "${k[@]}" --set Mode=Line in.wav out.wav
+
 # Input files.
 expect 3 "No such file" "${p[@]}" missing.wav out.wav
 : >empty.wav

@@ -85,6 +85,27 @@ grep -qF "peak -12.04 dBFS, RMS -12.04 dBFS" stdout || fail "the device's own so
 make_bundle Two.dext TwoDevicesDriver
 succeed process --offline -q --device org.dextral.test --driver Two.dext in.wav out.wav
 
+# Controls: a device that loops back only when told to.  70001 frames are no whole number of its rings.
+simple=$modules/../../examples/Simple.dext
+if [ -f "$simple/Simple.so" ]; then
+    s=(process --offline --driver "$simple")
+    for rate in 44100 48000; do
+        make_wav simple.wav 1 $rate 70001
+        succeed "${s[@]}" -q --set Source=Loopback simple.wav out.wav
+        cmp simple.wav out.wav || fail "Simple at $rate Hz: not bit by bit"
+        succeed "${s[@]}" -q --set dsrc/inpt/0=1819242352 --set vlme/inpt/0=0dB simple.wav out.wav # 'loop'
+        cmp simple.wav out.wav || fail "Simple by keys at $rate Hz: not bit by bit"
+    done
+    succeed "${s[@]}" -q simple.wav tone.wav
+    succeed "${s[@]}" -q --set "Source=Tone 440 Hz" --set Volume=1 simple.wav out.wav
+    cmp tone.wav out.wav || fail "Simple's tone is not its default"
+    succeed "${s[@]}" --set "Source=Tone 660 Hz" --set Volume=-6.0206dB simple.wav out.wav
+    grep -qF "peak -12.04 dBFS" stdout || fail "half a volume is not half of the tone: $(cat stdout)"
+    cmp -s tone.wav out.wav && fail "Simple's source was not set"
+    succeed "${s[@]}" --set Source=Loopback --set Source="Tone 440 Hz" --set Volume=0 --set Volume=1 -q simple.wav out.wav
+    cmp tone.wav out.wav || fail "the last --set does not count"
+fi
+
 # JSON.
 if "$dextral" "${p[@]}" --offline --json in.wav out.wav >stdout 2>stderr; then
     for key in cycles late_cycles frames lateness_ns p50 p99 p99.9 max overloads causes peak_dbfs rms_dbfs repeatable; do
