@@ -696,7 +696,9 @@ dx_entry_start_io(dx_device *entry)
     kern_return_t status = is_wanted ? prepare_io(entry, config) : kIOReturnSuccess;
     if (status != kIOReturnSuccess)
         undo_prepare(entry);
-    IOUserAudioDriver *const driver = entry->driver; // stays as long as its queue is ours
+    /* Retained: the driver may remove its device while it starts it. */
+    IOUserAudioDriver *const driver = OSObjectRetain(entry->driver);
+    IOUserAudioDevice *const object = OSObjectRetain(entry->object);
     dx_mutex_unlock(&entry->lock);
 
     if (is_wanted && status == kIOReturnSuccess) {
@@ -704,7 +706,7 @@ dx_entry_start_io(dx_device *entry)
         const bool was_started = status == kIOReturnSuccess;
         dx_mutex_lock(&entry->lock);
         if (was_started)
-            status = start_engine(entry, config);
+            status = entry->object == object ? start_engine(entry, config) : kIOReturnNoDevice;
         if (status != kIOReturnSuccess)
             undo_prepare(entry);
         dx_mutex_unlock(&entry->lock);
@@ -714,6 +716,8 @@ dx_entry_start_io(dx_device *entry)
         if (status == kIOReturnSuccess)
             dx_host_tell(entry->host, DX_EVENT_IO_STARTED, entry, 0, NULL, 0, kIOReturnSuccess);
     }
+    OSObjectRelease(object);
+    OSObjectRelease(driver);
     free(config);
     return status;
 }
