@@ -747,14 +747,19 @@ dx_entry_stop_io(dx_device *entry, bool tell)
     dx_host_tell(entry->host, DX_EVENT_IO_STOPPED, entry, 0, NULL, 0, kIOReturnSuccess);
 }
 
-void
+bool
 dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object)
 {
-    dx_device_retain(entry); // as long as it has a driver
     dx_mutex_lock(&entry->lock);
-    entry->driver = OSObjectRetain(driver);
-    entry->object = OSObjectRetain(object);
+    const bool is_free = !entry->object;
+    if (is_free) {
+        dx_device_retain(entry); // as long as it has a driver
+        entry->driver = OSObjectRetain(driver);
+        entry->object = OSObjectRetain(object);
+    }
     dx_mutex_unlock(&entry->lock);
+    if (!is_free)
+        return false;
 
     dx_host_restore_device(entry->host, entry);
 
@@ -764,6 +769,7 @@ dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *
     const kern_return_t status = dx_entry_start_io(entry);
     if (status != kIOReturnSuccess)
         dx_host_log(entry->host, "%s: IO does not start again: %s", entry->uid, dx_return_string(status));
+    return true;
 }
 
 void

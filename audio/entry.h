@@ -96,8 +96,12 @@ dx_entry_page(dx_device *entry)
     return (struct dx_slots){entry->page_words, sizeof(struct dx_timeline_page)};
 }
 
-/** Gives an entry its driver; starts IO when clients wait for it.  On the driver's queue. */
-void dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
+/**
+ * Gives an entry its driver; starts IO when clients wait for it.  On the driver's queue.
+ *
+ * @return false: it has one, and keeps it.
+ */
+bool dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
 
 /**
  * Takes its driver away: IO has stopped when this returns.

@@ -365,12 +365,14 @@ publish_device(dx_host *host, IOUserAudioDriver *driver, IOUserAudioDevice *obje
         return;
     }
     IOUserAudioDevice *const current = dx_device_copy_object(entry);
-    if (current && current != object)
-        dx_host_log(host, "%s: another device has this UID already: the second one stays invisible", entry->uid);
-    if (!current) {
-        dx_entry_attach(entry, driver, object);
-        dx_host_tell(host, DX_EVENT_DEVICE_ADDED, entry, IOUserAudioObjectGetObjectID(object), NULL, 0,
-                     kIOReturnSuccess);
+    if (current != object) {
+        /* Two drivers may come with one UID at the same time, each on its own queue. */
+        if (!current && dx_entry_attach(entry, driver, object))
+            dx_host_tell(host, DX_EVENT_DEVICE_ADDED, entry, IOUserAudioObjectGetObjectID(object), NULL, 0,
+                         kIOReturnSuccess);
+        else
+            dx_host_log(host, "%s: another device has this UID already: the second one stays invisible",
+                        entry->uid);
     }
     OSObjectRelease(current);
     dx_device_release(entry);
