@@ -214,6 +214,8 @@ read_direction(dx_device *entry, IOUserAudioStreamDirection direction, struct dx
 kern_return_t
 dx_entry_read_shapes(dx_device *entry)
 {
+    if (!entry->object) // removed by code of its own driver: its clients stay as they are
+        return kIOReturnNoDevice;
     const kern_return_t inputs =
         read_direction(entry, IOUserAudioStreamDirectionInput, entry->input_shapes, &entry->input_count);
     const kern_return_t outputs =
