@@ -245,7 +245,8 @@ dx_timeline_take(struct dx_timeline *timeline, const struct dx_stamp *stamp) DX_
     }
 
     if (!timeline->valid) {
-        if (stamp->sample_time % timeline->config.period_frames != 0)
+        /* One that is left over was on the grid of the run before. */
+        if (stamp->count > start && stamp->sample_time % timeline->config.period_frames != 0)
             timeline->bad_stamps++;
         anchor_at(timeline, stamp);
         timeline->last = *stamp;
