@@ -429,7 +429,10 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
         }
         uint32_t missing = 0;
         const uint32_t n = read_some(client, to, frames - done, now, &missing);
-        const uint64_t look = find_next_look(&client->reader_page, now, frames - done - n);
+        /* A part at a time, however much is wanted: the ring does not hold more. */
+        const uint32_t quarter = client->ring->lane.ring_frames / 4u ? client->ring->lane.ring_frames / 4u : 1u;
+        const uint32_t want = frames - done - n < quarter ? frames - done - n : quarter;
+        const uint64_t look = find_next_look(&client->reader_page, now, want);
         if (missing)
             atomic_store_explicit(&client->overrun_frames,
                                   atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + missing,
