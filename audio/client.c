@@ -11,7 +11,7 @@
 /* A client below the smallest IO size still gets its frames; the device's cycle does not follow it there. */
 #define SMALLEST_IO_FRAMES 16u
 #define LARGEST_IO_FRAMES (1u << 20)
-#define DEFAULT_PRIORITY 70
+#define BELOW_IO_PRIORITY 10
 /* How long after a cycle is due a client looks for what it did. */
 #define AFTER_CYCLE_NS 20000u
 /* How long it waits at least when a cycle is overdue, or none runs. */
@@ -760,6 +760,15 @@ append_client(dx_device *device, dx_client *client)
     *link = client;
 }
 
+/* As in dx_client_config: below the IO thread's, plain where that is plain or as low as can be. */
+static int32_t
+find_default_priority(int32_t io_priority)
+{
+    if (io_priority <= 1)
+        return -1;
+    return io_priority > BELOW_IO_PRIORITY ? io_priority - BELOW_IO_PRIORITY : 1;
+}
+
 static bool
 is_sane_config(const dx_client_config *config)
 {
@@ -806,6 +815,8 @@ dx_client_open(dx_device *device, const dx_client_config *config, dx_client **re
         free_client(client);
         return kIOReturnNoDevice;
     }
+    if (!client->config.priority)
+        client->config.priority = find_default_priority(device->host->config.io_priority);
     if (!client->config.io_frames) {
         struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
         read_page(client, &page);
@@ -943,9 +954,7 @@ dx_client_start(dx_client *client)
         return kIOReturnSuccess;
     const dx_task_config task = {
         .name = client->name,
-        .priority = client->config.priority < 0    ? 0
-                    : client->config.priority == 0 ? DEFAULT_PRIORITY
-                                                   : client->config.priority,
+        .priority = client->config.priority < 0 ? 0 : client->config.priority,
     };
     const kern_return_t status = dx_task_spawn(device->clock, &task, run_callbacks, client, &client->task);
     if (status != kIOReturnSuccess)
