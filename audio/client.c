@@ -141,12 +141,19 @@ end_turn(_Atomic uint32_t *turn) DX_REALTIME
     atomic_store_explicit(turn, 0, memory_order_release);
 }
 
-/* For those who may wait: the other one has it for a few copies at most. */
+/* For those who may wait: the other one has it for a few copies at most.  A sleep, not a yield: a real-time thread
+ * that yields does not let a plain one run. */
 static void
-take_turn(_Atomic uint32_t *turn)
+wait_for_turn(dx_clock *clock)
+{
+    dx_clock_sleep_until(clock, dx_clock_now_ns(clock) + SHORTEST_PAUSE_NS);
+}
+
+static void
+take_turn(const dx_client *client, _Atomic uint32_t *turn)
 {
     while (!try_turn(turn))
-        dx_task_yield();
+        wait_for_turn(client->device->clock);
 }
 
 /* Whether there is nothing to wait for: not started, or on the way to being stopped. */
@@ -302,7 +309,7 @@ dx_client_write(dx_client *client, const void *data, uint32_t frames, uint64_t d
         if (!try_turn(&client->writer_turn)) { // being started or stopped at this moment
             if (now >= deadline_ns)
                 return kIOReturnTimeout;
-            dx_task_yield();
+            wait_for_turn(clock);
             continue;
         }
         const uint32_t n = write_some(client, from, frames - done, now);
@@ -336,7 +343,7 @@ dx_client_drain(dx_client *client, uint64_t deadline_ns)
         return kIOReturnNotReady;
 
     struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
-    take_turn(&client->writer_turn);
+    take_turn(client, &client->writer_turn);
     client->lane_state.flags |= DX_LANE_DRAINING;
     publish_output(client);
     const double last = (double)(client->lane_state.base + client->lane_state.end);
@@ -424,7 +431,7 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
         if (!try_turn(&client->reader_turn)) { // being started or stopped at this moment
             if (now >= deadline_ns)
                 return kIOReturnTimeout;
-            dx_task_yield();
+            wait_for_turn(clock);
             continue;
         }
         uint32_t missing = 0;
@@ -900,8 +907,8 @@ stop_client(dx_device *device, void *argument)
 static void
 set_start(dx_client *client)
 {
-    take_turn(&client->writer_turn);
-    take_turn(&client->reader_turn);
+    take_turn(client, &client->writer_turn);
+    take_turn(client, &client->reader_turn);
     const uint64_t now = dx_clock_now_ns(client->device->clock);
     read_page(client, &client->page);
     client->reader_page = client->page;
@@ -977,7 +984,7 @@ dx_client_stop(dx_client *client)
     if (client->has_output && client->source.lane) {
         struct dx_lane_state *const state = &client->lane_state;
         /* Frames not yet heard are dropped; the next start counts from 0 again. */
-        take_turn(&client->writer_turn);
+        take_turn(client, &client->writer_turn);
         *state = (struct dx_lane_state){.epoch = state->epoch + 1u};
         publish_output(client);
         atomic_store_explicit(&client->output_frames, 0, memory_order_relaxed);
