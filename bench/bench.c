@@ -219,13 +219,26 @@ bench_print_machine(const struct bench_options *options, const char *bench)
                bench_cpu_count(), kernel.release, governor, scheduling_class(), load, DX_BENCH_BUILD);
 }
 
+/* What the process may use, before anybody was pinned. */
+static cpu_set_t allowed;
+static bool has_allowed;
+
 bool
 bench_pin(int cpu)
 {
+    if (!has_allowed)
+        has_allowed = sched_getaffinity(0, sizeof allowed, &allowed) == 0;
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET((size_t)cpu, &set);
     return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
+void
+bench_unpin(void)
+{
+    if (has_allowed)
+        (void)sched_setaffinity(0, sizeof allowed, &allowed); // it was so before
 }
 
 bool

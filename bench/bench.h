@@ -119,6 +119,9 @@ void bench_print_machine(const struct bench_options *options, const char *bench)
 /* Puts the calling thread on one CPU, from 0; false when it may not. */
 bool bench_pin(int cpu);
 
+/* Lets it go where the process may. */
+void bench_unpin(void);
+
 /* SCHED_FIFO for the calling thread, 0: plain again; false when it may not. */
 bool bench_set_priority(int priority);
 

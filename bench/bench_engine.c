@@ -15,8 +15,9 @@
 //   - 2 channels, 64 frames: under 1 us.  Either direction, every format of the ring.
 //   - 1024 channels, f32: at most 4 times the time of memcpy.
 //   - s16, s24_3, s32: conversion at least 4 times as fast as the plain C kernels', in GB/s of bytes read and
-//     written: both directions, at the samples of 64 frames of 2 ... 1024 channels.  The ratio of whole cycles
-//     stands in the table; where fixed costs dominate it says nothing of conversion.
+//     written: both directions, at the samples of 64 frames of 2, 8 and 64 channels, and of the most that a cycle
+//     converts at a time.  The ratio of whole cycles stands in the table; where fixed costs dominate it says nothing
+//     of conversion.
 // A row is noisy when the medians of the control (for conversion: of plain C) in the first and in the second half of
 // its blocks differ by more than a quarter, or when more than one cycle of twenty was late or skipped.  A verdict
 // with a noisy row among its rows is NOISY.
@@ -50,6 +51,8 @@ static const uint32_t channel_counts[] = {2, 8, 64, 256, 1024};
 static const uint32_t frame_counts[] = {16, 32, 64, 128, 256, 512, 1024};
 static const enum dx_sample_format formats[] = {DX_SAMPLE_F32_LE, DX_SAMPLE_S16_LE, DX_SAMPLE_S24_3LE,
                                                 DX_SAMPLE_S32_LE};
+
+static const size_t conversion_samples[] = {2 * 64, 8 * 64, 64 * 64, DX_ENGINE_CHUNK_SAMPLES};
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -590,12 +593,12 @@ main(int argc, char **argv)
         printf("\n%-8s %-11s %7s %11s %10s %10s %7s\n", "format", "conversion", "samples", "p50 ns", "GB/s", "plain C",
                "ratio");
     separator = "";
-    const size_t conversion_count = COUNT_OF(channel_counts) * (COUNT_OF(formats) - 1) * 2;
+    const size_t conversion_count = COUNT_OF(conversion_samples) * (COUNT_OF(formats) - 1) * 2;
     for (size_t f = 1; f < COUNT_OF(formats); f++)
-        for (size_t c = 0; c < COUNT_OF(channel_counts); c++)
+        for (size_t c = 0; c < COUNT_OF(conversion_samples); c++)
             for (int to_float = 0; to_float < 2; to_float++) {
                 struct conversion conversion = {
-                    .format = formats[f], .to_float = to_float, .samples = (size_t)64 * channel_counts[c]};
+                    .format = formats[f], .to_float = to_float, .samples = conversion_samples[c]};
                 measure_conversion(&conversion, options.seconds * 0.1 / (double)conversion_count);
                 print_conversion(&options, separator, &conversion);
                 separator = ",";
