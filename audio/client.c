@@ -508,6 +508,18 @@ count_overrun(dx_client *client, uint64_t frames) DX_REALTIME
                           memory_order_relaxed);
 }
 
+/* Whether the next callback's input has come, or never will: the cycle may be late, or the line have moved. */
+static bool
+is_input_ready(dx_client *client, uint64_t now) DX_REALTIME
+{
+    (void)dx_lane_read_state(&client->ring->lane, &client->known);
+    uint64_t end = client->known.flags & DX_LANE_RUNNING ? client->known.end : 0;
+    const uint64_t captured = find_captured(&client->page, now);
+    if (captured > end)
+        end = captured;
+    return end >= client->input_next + client->callback_frames;
+}
+
 static void
 call_input(dx_client *client, dx_client_cycle *cycle) DX_REALTIME
 {
@@ -588,8 +600,11 @@ find_due(dx_client *client, uint64_t due, double position) DX_REALTIME
 {
     if (due && client->has_input)
         due = client->input_next + input_behind(client);
-    /* A period or more behind: those callbacks are lost. */
-    if (!due || position > (double)due + 2.0 * client->callback_frames + client->page.late_tolerance)
+    /* Behind by more than a period, and than a cycle can be: those callbacks are lost. */
+    const struct dx_timeline_page *const page = &client->page;
+    const double limit = 2.0 * client->callback_frames + 2.0 * page->io_frames + (double)page->output_safety +
+                         (double)page->late_tolerance;
+    if (!due || position > (double)due + limit)
         due = find_first_due(client, due == 0, position);
     return due;
 }
@@ -613,6 +628,10 @@ run_callbacks(void *argument)
         if (now < due_ns) {
             sleep_until(client, due_ns);
             continue; // the line may have moved meanwhile
+        }
+        if (client->has_input && !is_input_ready(client, now)) {
+            sleep_until(client, find_next_look(&client->page, now, 1));
+            continue;
         }
         call_client(client, due, due_ns);
         due += client->callback_frames;
