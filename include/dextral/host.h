@@ -265,7 +265,7 @@ typedef struct dx_device_statistics {
     uint64_t overloads;                  ///< times that cycles were skipped
     uint64_t skipped_input_frames;       ///< frames that no BeginRead covered
     uint64_t skipped_output_frames;      ///< frames that no WriteEnd covered
-    uint64_t causes[DX_CAUSE_COUNT];     ///< late cycles and overloads, by cause
+    uint64_t causes[DX_CAUSE_COUNT];     ///< late cycles and overloads, by cause; bad stamps that moved the timeline
     uint64_t input_frames;               ///< frames read
     uint64_t output_frames;              ///< frames written
     uint64_t handler_errors;             ///< calls of the handler that failed
@@ -322,7 +322,7 @@ typedef struct dx_client_cycle {
     uint64_t input_time;           ///< device time of the first input frame
     uint64_t output_time;          ///< device time at which the first output frame is heard
     uint64_t host_time_ns;         ///< when this callback was due
-    uint64_t lost_frames;          ///< input frames lost and output frames not covered, since the start
+    uint64_t lost_frames;          ///< input frames lost and output frames not covered, since the client was opened
     double sample_rate_hz;         ///< nominal
 } dx_client_cycle;
 
@@ -350,7 +350,7 @@ typedef struct dx_client_config {
     uint32_t input_stream;        ///< index, or DX_NO_STREAM
     uint32_t io_frames;           ///< frames of a callback; 0: the device's IO size
     uint32_t buffer_frames;       ///< of its lane; 0: enough for io_frames and the device's late tolerance
-    uint32_t lead_frames;         ///< how far ahead of what the cycle needs it writes; 0: io_frames
+    uint32_t lead_frames;         ///< how far ahead of what the cycle needs it writes; 0: io_frames and a cycle or two
     int32_t priority;             ///< SCHED_FIFO priority of its thread; 0: below the IO thread's; negative: plain
     dx_client_callback callback;  ///< NULL: dx_client_write() and dx_client_read()
     void *context;                ///< handed to the callback
@@ -363,7 +363,12 @@ typedef struct dx_client_config {
  * @param ret_client  written on success only.
  * @return kIOReturnSuccess; kIOReturnBadArgument (no such stream, a size that does not fit);
  *         kIOReturnExclusiveAccess (a non-mixable stream has a client); kIOReturnUnsupported (synchronous
- *         without a callback); kIOReturnNoMemory; kIOReturnNoResources (too many clients).
+ *         without a callback); kIOReturnNoMemory; kIOReturnNoResources (too many clients); kIOReturnNoDevice (the
+ *         host is gone).
+ *
+ * When the format that clients of a stream see changes (channels, or anything of a non-mixable stream), or the
+ * stream goes, the client is cut off: its callback is called no more, everything else returns
+ * kIOReturnUnsupportedMode.  Close it and open the device again.
  *
  * Thread: control.  Real-time: no.
  */
@@ -373,7 +378,8 @@ DX_API kern_return_t dx_client_open(dx_device *device, const dx_client_config *c
  * Starts: frames written before are heard from frame 0 on, and recording begins.  Starts the device's IO if it
  * does not run.
  *
- * @return kIOReturnSuccess (also when it runs already); what StartDevice answered; kIOReturnNoResources (no
+ * @return kIOReturnSuccess (also when it runs already); what StartDevice answered; kIOReturnTimeout (no zero
+ *         timestamp came in time: it is stopped again); kIOReturnUnsupportedMode (cut off); kIOReturnNoResources (no
  *         thread); kIOReturnNoMemory.  Without a driver it succeeds: the client hears silence until one comes.
  *
  * Thread: control.  Real-time: no.
@@ -398,7 +404,7 @@ DX_API void dx_client_close(dx_client *client);
  * @param ret_frames   frames written; fewer than asked at the deadline, or before the start when the lane is
  *                     full.  May be NULL.
  * @return kIOReturnSuccess; kIOReturnTimeout (fewer than asked); kIOReturnUnsupported (no output stream, or a
- *         callback).
+ *         callback); kIOReturnUnsupportedMode (cut off).
  *
  * A client that comes too late loses nothing silently: what should have been heard already is counted, and
  * the rest is moved to the earliest time at which it can still be heard.
@@ -415,7 +421,7 @@ DX_API kern_return_t dx_client_write(dx_client *client, const void *data, uint32
  * @param ret_frames   frames read; may be NULL.
  * @return kIOReturnSuccess; kIOReturnTimeout (fewer than asked); kIOReturnOverrun (frames were lost before
  *         these: counted, and silence stands in their place); kIOReturnUnsupported; kIOReturnNotReady (not
- *         started).
+ *         started); kIOReturnUnsupportedMode (cut off).
  *
  * Thread: the client's one reader.  Real-time: only with a deadline of 0.
  */
@@ -425,7 +431,8 @@ DX_API kern_return_t dx_client_read(dx_client *client, void *data, uint32_t fram
 /**
  * Waits until everything written has been heard.
  *
- * @return kIOReturnSuccess; kIOReturnTimeout; kIOReturnNotReady (not started).
+ * @return kIOReturnSuccess; kIOReturnTimeout; kIOReturnNotReady (not started, or stopped meanwhile);
+ *         kIOReturnUnsupported (no output stream, or a callback); kIOReturnUnsupportedMode (cut off).
  *
  * Thread: the client's writer.  Real-time: no, blocks.
  */
