@@ -265,7 +265,7 @@ typedef struct dx_device_statistics {
     uint64_t overloads;                  ///< times that cycles were skipped
     uint64_t skipped_input_frames;       ///< frames that no BeginRead covered
     uint64_t skipped_output_frames;      ///< frames that no WriteEnd covered
-    uint64_t causes[DX_CAUSE_COUNT];     ///< late cycles and overloads, by cause; bad stamps that moved the timeline
+    uint64_t causes[DX_CAUSE_COUNT];     ///< late cycles, overloads and stamps that moved the timeline
     uint64_t input_frames;               ///< frames read
     uint64_t output_frames;              ///< frames written
     uint64_t handler_errors;             ///< calls of the handler that failed
@@ -322,7 +322,7 @@ typedef struct dx_client_cycle {
     uint64_t input_time;           ///< device time of the first input frame
     uint64_t output_time;          ///< device time at which the first output frame is heard
     uint64_t host_time_ns;         ///< when this callback was due
-    uint64_t lost_frames;          ///< input frames lost and output frames not covered, since the client was opened
+    uint64_t lost_frames;          ///< input frames lost and output frames not covered, since it was opened
     double sample_rate_hz;         ///< nominal
 } dx_client_cycle;
 
@@ -350,7 +350,7 @@ typedef struct dx_client_config {
     uint32_t input_stream;        ///< index, or DX_NO_STREAM
     uint32_t io_frames;           ///< frames of a callback; 0: the device's IO size
     uint32_t buffer_frames;       ///< of its lane; 0: enough for io_frames and the device's late tolerance
-    uint32_t lead_frames;         ///< how far ahead of what the cycle needs it writes; 0: io_frames and a cycle or two
+    uint32_t lead_frames;         ///< how far ahead of what the cycle needs it writes; 0: io_frames and 1 or 2 cycles
     int32_t priority;             ///< SCHED_FIFO priority of its thread; 0: below the IO thread's; negative: plain
     dx_client_callback callback;  ///< NULL: dx_client_write() and dx_client_read()
     void *context;                ///< handed to the callback
@@ -379,8 +379,8 @@ DX_API kern_return_t dx_client_open(dx_device *device, const dx_client_config *c
  * does not run.
  *
  * @return kIOReturnSuccess (also when it runs already); what StartDevice answered; kIOReturnTimeout (no zero
- *         timestamp came in time: it is stopped again); kIOReturnUnsupportedMode (cut off); kIOReturnNoResources (no
- *         thread); kIOReturnNoMemory.  Without a driver it succeeds: the client hears silence until one comes.
+ *         timestamp came in time: it is stopped again); kIOReturnUnsupportedMode (cut off); kIOReturnNoResources
+ *         (no thread); kIOReturnNoMemory.  Without a driver it succeeds: the client hears silence until one comes.
  *
  * Thread: control.  Real-time: no.
  */
