@@ -7,6 +7,7 @@
 #include "audio/device.h"
 #include "audio/host_state.h"
 #include "audio/stream.h"
+#include "core/queue.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -136,9 +137,10 @@ dx_entry_run(dx_device *entry, void (*function)(dx_device *entry, void *argument
         run.driver = OSObjectRetain(entry->driver);
         IODispatchQueue *const queue = run.driver ? IOUserAudioDriverGetWorkQueue(run.driver) : NULL;
         dx_mutex_unlock(&entry->lock);
-        if (!queue || IODispatchQueueDispatchSync_f(queue, &run, run_function) != kIOReturnSuccess) {
-            /* No queue, or a driver that cancelled it.  When a driver came meanwhile, the function found that
-             * it is not on its queue, and runs again. */
+        if (queue) {
+            dx_queue_run(queue, &run, run_function);
+        } else {
+            /* When a driver came meanwhile, the function found that it is not on its queue, and runs again. */
             function(entry, argument);
             dx_mutex_lock(&entry->lock);
             run.done = entry->driver == run.driver;

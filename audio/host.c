@@ -5,6 +5,7 @@
 
 #include "audio/device.h"
 #include "audio/driver.h"
+#include "core/queue.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -423,7 +424,7 @@ detach_devices(dx_host *host, IOUserAudioDriver *driver, bool tell)
     IODispatchQueue *const queue = IOUserAudioDriverGetWorkQueue(driver);
     dx_mutex_lock(&host->detaching);
     if (queue)
-        IODispatchQueueDispatchSync_f(queue, &detach, detach_on_queue);
+        dx_queue_run(queue, &detach, detach_on_queue);
     else
         detach_on_queue(&detach);
     dx_mutex_unlock(&host->detaching);
@@ -584,7 +585,7 @@ dx_host_object_removed(dx_host *host, IOUserAudioDriver *driver, IOUserAudioObje
     struct removal removal = {host, object};
     IODispatchQueue *const queue = IOUserAudioDriverGetWorkQueue(driver);
     if (queue)
-        IODispatchQueueDispatchSync_f(queue, &removal, withdraw_object);
+        dx_queue_run(queue, &removal, withdraw_object);
     else
         withdraw_object(&removal);
     OSObjectRelease(queue);
@@ -644,10 +645,16 @@ dx_host_start_driver(dx_host *host, IOUserAudioDriver *driver, OSDictionary *pro
     return status;
 }
 
-static kern_return_t
+struct stop {
+    IOUserAudioDriver *driver;
+    kern_return_t status;
+};
+
+static void
 stop_on_queue(void *context)
 {
-    return IOUserAudioDriverStop(context, NULL);
+    struct stop *const stop = context;
+    stop->status = IOUserAudioDriverStop(stop->driver, NULL);
 }
 
 kern_return_t
@@ -657,12 +664,15 @@ dx_host_stop_driver(dx_host *host, IOUserAudioDriver *driver)
         return kIOReturnNotFound;
     detach_devices(host, driver, true);
     IODispatchQueue *const queue = IOUserAudioDriverGetWorkQueue(driver);
-    const kern_return_t status =
-        queue ? IODispatchQueueRunAction_f(queue, driver, stop_on_queue) : stop_on_queue(driver);
+    struct stop stop = {.driver = driver};
+    if (queue)
+        dx_queue_run(queue, &stop, stop_on_queue);
+    else
+        stop_on_queue(&stop);
     OSObjectRelease(queue);
     dx_driver_detach(driver);
     OSObjectRelease(driver);
-    return status;
+    return stop.status;
 }
 
 kern_return_t

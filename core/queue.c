@@ -352,23 +352,12 @@ wait_for_turn(IODispatchQueue *queue, const _Atomic uint32_t *turn)
         (void)dx_clock_wait(queue->clock, turn, 0, DX_NEVER, &reason); // the loop looks again
 }
 
-kern_return_t
-IODispatchQueueDispatchSync_f(IODispatchQueue *queue, void *context, void (*function)(void *context))
+/* Under the lock, which it gives back. */
+static void
+run_in_turn(IODispatchQueue *queue, void *context, void (*function)(void *context))
 {
-    if (!queue || !function)
-        return kIOReturnBadArgument;
-    if (IODispatchQueueOnQueue(queue)) {
-        function(context);
-        return kIOReturnSuccess;
-    }
-
     _Atomic uint32_t turn = 0;
     struct dx_queue_item item = {.turn = &turn, .task = dx_task_current()};
-    dx_queue_lock(queue);
-    if (queue->cancelled) {
-        dx_queue_unlock(queue);
-        return kIOReturnAborted;
-    }
     OSObjectRetain(queue); // the function may release what the caller holds
     const bool is_free = !queue->busy;
     if (is_free) {
@@ -387,7 +376,35 @@ IODispatchQueueDispatchSync_f(IODispatchQueue *queue, void *context, void (*func
     pass_turn(queue);
     dx_queue_unlock(queue);
     OSObjectRelease(queue);
+}
+
+kern_return_t
+IODispatchQueueDispatchSync_f(IODispatchQueue *queue, void *context, void (*function)(void *context))
+{
+    if (!queue || !function)
+        return kIOReturnBadArgument;
+    if (IODispatchQueueOnQueue(queue)) {
+        function(context);
+        return kIOReturnSuccess;
+    }
+    dx_queue_lock(queue);
+    if (queue->cancelled) {
+        dx_queue_unlock(queue);
+        return kIOReturnAborted;
+    }
+    run_in_turn(queue, context, function);
     return kIOReturnSuccess;
+}
+
+void
+dx_queue_run(IODispatchQueue *queue, void *context, void (*function)(void *context))
+{
+    if (IODispatchQueueOnQueue(queue)) {
+        function(context);
+        return;
+    }
+    dx_queue_lock(queue);
+    run_in_turn(queue, context, function);
 }
 
 struct action {

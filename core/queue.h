@@ -38,6 +38,13 @@ dx_clock *dx_queue_clock(const IODispatchQueue *queue);
 void dx_queue_lock(IODispatchQueue *queue);
 void dx_queue_unlock(IODispatchQueue *queue);
 
+/**
+ * IODispatchQueueDispatchSync_f(), also after the queue was cancelled: for what has to be undone on it.
+ *
+ * @param queue  borrowed; not NULL.
+ */
+void dx_queue_run(IODispatchQueue *queue, void *context, void (*function)(void *context));
+
 /** An item on the heap that is freed when it is done; NULL without memory. */
 struct dx_queue_item *dx_queue_item_create(void *context, void (*function)(void *context));
 
