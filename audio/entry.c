@@ -355,29 +355,41 @@ dx_entry_replan(dx_device *entry)
 /* ---- DSP ---- */
 
 static void
+deactivate_one_dsp(struct dx_entry_dsp *dsp)
+{
+    if (dsp->is_active)
+        dsp->dsp.plugin->deactivate(dsp->dsp.instance);
+    dsp->is_active = false;
+    free(dsp->dsp.planar);
+    free(dsp->dsp.planar_data);
+    dsp->dsp.planar = NULL;
+    dsp->dsp.planar_data = NULL;
+}
+
+static void
 deactivate_dsp(dx_device *entry)
 {
-    for (struct dx_entry_dsp *dsp = entry->dsp; dsp; dsp = dsp->next) {
-        if (!dsp->is_active)
-            continue;
-        dsp->dsp.plugin->deactivate(dsp->dsp.instance);
-        dsp->is_active = false;
-        free(dsp->dsp.planar);
-        free(dsp->dsp.planar_data);
-        dsp->dsp.planar = NULL;
-        dsp->dsp.planar_data = NULL;
-    }
+    for (struct dx_entry_dsp *dsp = entry->dsp; dsp; dsp = dsp->next)
+        deactivate_one_dsp(dsp);
+}
+
+/* The shape of a plug-in's stream; NULL where there is none, or none that it could be in. */
+static const struct dx_stream_shape *
+find_dsp_shape(const dx_device *entry, const struct dx_entry_dsp *dsp)
+{
+    const bool is_input = dsp->direction == IOUserAudioStreamDirectionInput;
+    if (dsp->stream >= (is_input ? entry->input_count : entry->output_count))
+        return NULL;
+    const struct dx_stream_shape *const shape =
+        is_input ? &entry->input_shapes[dsp->stream] : &entry->output_shapes[dsp->stream];
+    return shape->is_mixable ? shape : NULL;
 }
 
 static kern_return_t
 activate_one_dsp(dx_device *entry, struct dx_entry_dsp *dsp)
 {
-    const bool is_input = dsp->direction == IOUserAudioStreamDirectionInput;
-    if (dsp->stream >= (is_input ? entry->input_count : entry->output_count))
-        return kIOReturnBadArgument;
-    const struct dx_stream_shape *const shape =
-        is_input ? &entry->input_shapes[dsp->stream] : &entry->output_shapes[dsp->stream];
-    if (!shape->is_mixable)
+    const struct dx_stream_shape *const shape = find_dsp_shape(entry, dsp);
+    if (!shape)
         return kIOReturnBadArgument;
 
     const uint32_t frames = dx_engine_chunk_frames(shape->channels);
@@ -385,8 +397,10 @@ activate_one_dsp(dx_device *entry, struct dx_entry_dsp *dsp)
     if (dsp->dsp.plugin->flags & DX_DSP_PLANAR) {
         dsp->dsp.planar = calloc(shape->channels, sizeof(float *));
         dsp->dsp.planar_data = calloc((size_t)frames * shape->channels, sizeof(float));
-        if (!dsp->dsp.planar || !dsp->dsp.planar_data)
+        if (!dsp->dsp.planar || !dsp->dsp.planar_data) {
+            deactivate_one_dsp(dsp);
             return kIOReturnNoMemory;
+        }
         for (uint32_t c = 0; c < shape->channels; c++)
             dsp->dsp.planar[c] = dsp->dsp.planar_data + (size_t)c * frames;
         dsp->dsp.view.planar = dsp->dsp.planar;
@@ -394,6 +408,9 @@ activate_one_dsp(dx_device *entry, struct dx_entry_dsp *dsp)
     const kern_return_t status =
         dsp->dsp.plugin->activate(dsp->dsp.instance, &dsp->dsp.view, entry->sample_rate_hz, frames);
     dsp->is_active = status == kIOReturnSuccess;
+    dsp->rate_hz = entry->sample_rate_hz;
+    if (status != kIOReturnSuccess)
+        deactivate_one_dsp(dsp);
     return status;
 }
 
@@ -401,6 +418,15 @@ static kern_return_t
 activate_dsp(dx_device *entry)
 {
     for (struct dx_entry_dsp *dsp = entry->dsp; dsp; dsp = dsp->next) {
+        /* It may have been activated before IO started, for another rate or other channels. */
+        const struct dx_stream_shape *const shape = find_dsp_shape(entry, dsp);
+        if (!shape || dsp->rate_hz != entry->sample_rate_hz || dsp->dsp.view.channels != shape->channels)
+            deactivate_one_dsp(dsp);
+        if (!shape) {
+            dx_host_log(entry->host, "%s: plug-in %s has no stream to be in, and waits for one", entry->uid,
+                        dsp->dsp.plugin->name);
+            continue;
+        }
         const kern_return_t status = dsp->is_active ? kIOReturnSuccess : activate_one_dsp(entry, dsp);
         if (status == kIOReturnSuccess)
             continue;

@@ -42,7 +42,8 @@ struct dx_entry_dsp {
     struct dx_entry_dsp *next;
     IOUserAudioStreamDirection direction;
     uint32_t stream;
-    bool is_active; // activated for the running engine
+    bool is_active; // activated ...
+    double rate_hz; // ... for this rate, and for dsp.view.channels
     struct dx_engine_dsp dsp;
 };
 
