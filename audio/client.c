@@ -914,6 +914,7 @@ stop_client(dx_device *device, void *argument)
     bool others = false;
     for (const dx_client *other = device->clients; other; other = other->next)
         others |= dx_client_is_running(other);
+    device->is_interrupted &= others; // without others nobody misses anything
     dx_mutex_unlock(&device->lock);
     if (!others)
         dx_entry_stop_io(device, true);

@@ -153,6 +153,10 @@ dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_pl
             page->ns_per_frame = 1e9 / config->timeline.rate_hz;
         page->state = DX_TIMELINE_WAITING;
         engine->output_next = page->mixed_until;
+        for (uint32_t i = 0; i < config->input_count; i++) {
+            const uint64_t end = config->inputs[i].input_state->end;
+            engine->input_next = end > engine->input_next ? end : engine->input_next;
+        }
         page->epoch++;
     } else {
         page->ns_per_frame = 1e9 / config->timeline.rate_hz;

@@ -126,6 +126,7 @@ struct dx_engine_config {
     struct dx_engine_signal *signal;
     const struct dx_kernels *kernels;
     _Atomic uint32_t *notices; // + 1, and waiters woken, when cycles were skipped or a start timed out
+    bool goes_on; // clients ran on while IO did not: frames since then are skipped frames
     uint64_t start_timeout_ns;
     int priority; // 0: plain
     int cpu;      // 1 + number; 0: any

@@ -142,7 +142,7 @@ synchronise(struct dx_engine *engine, uint64_t now, bool on_grid) DX_REALTIME
     const uint64_t history = n + config->input_safety;
     const uint64_t input = due > history ? due - history : 0;
     const uint64_t output = due + n + config->output_safety;
-    if (engine->has_due) {
+    if (engine->has_due || config->goes_on) {
         if (input > engine->input_next && engine->plan->input_in_use)
             count(&config->counters->skipped_input_frames, input - engine->input_next);
         if (output > engine->output_next && engine->plan->output_in_use)

@@ -637,6 +637,7 @@ build_config(dx_device *entry, struct dx_engine_config *config)
         .signal = &entry->signal,
         .kernels = dx_kernels_best(),
         .notices = &entry->host->notices,
+        .goes_on = entry->is_interrupted,
         .start_timeout_ns = entry->host->config.start_timeout_ns,
         .priority = entry->host->config.io_priority,
         .cpu = entry->host->config.io_cpu,
@@ -705,6 +706,7 @@ start_engine(dx_device *entry, const struct dx_engine_config *config)
     if (r < 0)
         return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnNoResources;
     entry->is_prewarmed = false;
+    entry->is_interrupted = false;
     const unsigned degraded = dx_engine_degraded(entry->engine) | entry->degraded_rings;
     if (degraded & ~entry->degraded)
         dx_host_log(entry->host, "%s: the IO thread is not real-time: %s", entry->uid,
@@ -764,6 +766,7 @@ dx_entry_stop_io(dx_device *entry, bool tell)
     IOUserAudioDriver *const driver = entry->driver;
     const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(entry->object);
     entry->engine = NULL;
+    entry->is_interrupted |= engine && has_running_client(entry);
     dx_engine_stop(engine);
     dx_mutex_unlock(&entry->lock);
     if (!engine)

@@ -85,6 +85,7 @@ struct dx_device {
     unsigned degraded;       // of the IO thread, DX_TASK_NOT_..., ...
     unsigned degraded_rings; // ... and of the rings it was given last
     bool is_prewarmed;
+    bool is_interrupted; // IO stopped under running clients: what they miss until it is back is counted
     bool is_changing; // a configuration change is under way: IO comes back at its end
 };
 
