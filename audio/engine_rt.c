@@ -402,9 +402,10 @@ synchronous_input_time(const struct dx_engine *engine, struct dx_engine_source *
 {
     if (source->input_stream == DX_NO_STREAM)
         return 0;
-    const uint64_t end = engine->config.inputs[source->input_stream].input_state->end;
-    /* The whole output of this cycle must find its input, not just the first chunk. */
-    const uint64_t least = engine->output_next > end ? engine->output_next - end : 0;
+    /* The whole output of this cycle must find its input, not just the first chunk.  Input that has no driver time
+     * is silence: it moves nobody further away. */
+    const uint64_t least =
+        engine->output_next > engine->input_next ? engine->output_next - engine->input_next : 0;
     if (least > source->input_distance)
         source->input_distance = least;
     return output_time > source->input_distance ? output_time - source->input_distance : 0;
