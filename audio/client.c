@@ -163,6 +163,14 @@ is_stopping(const dx_client *client)
     return !dx_client_is_running(client) || atomic_load_explicit(&client->ending, memory_order_acquire);
 }
 
+/* How often it was stopped: a write or read that a stop interrupts has no part in the next run. */
+static uint32_t
+count_stops(const dx_client *client) DX_REALTIME
+{
+    /* acquire: pairs with the release in dx_client_stop(). */
+    return atomic_load_explicit(&client->stop, memory_order_acquire);
+}
+
 /* ---- the timeline, as a client sees it ---- */
 
 static void
@@ -300,6 +308,7 @@ dx_client_write(dx_client *client, const void *data, uint32_t frames, uint64_t d
         return kIOReturnUnsupported;
 
     dx_clock *const clock = client->device->clock;
+    const uint32_t stops = count_stops(client);
     const uint8_t *from = data;
     uint32_t done = 0;
     while (done < frames) {
@@ -311,6 +320,10 @@ dx_client_write(dx_client *client, const void *data, uint32_t frames, uint64_t d
                 return kIOReturnTimeout;
             wait_for_turn(clock);
             continue;
+        }
+        if (count_stops(client) != stops) {
+            end_turn(&client->writer_turn);
+            return kIOReturnTimeout;
         }
         const uint32_t n = write_some(client, from, frames - done, now);
         const uint32_t quarter = client->lane.ring_frames / 4u ? client->lane.ring_frames / 4u : 1u;
@@ -417,6 +430,7 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
         return kIOReturnBadArgument;
     if (!client->has_input || client->config.callback)
         return kIOReturnUnsupported;
+    const uint32_t stops = count_stops(client);
     if (!dx_client_is_running(client))
         return kIOReturnNotReady;
 
@@ -433,6 +447,10 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
                 return kIOReturnTimeout;
             wait_for_turn(clock);
             continue;
+        }
+        if (count_stops(client) != stops) {
+            end_turn(&client->reader_turn);
+            return kIOReturnTimeout;
         }
         uint32_t missing = 0;
         const uint32_t n = read_some(client, to, frames - done, now, &missing);
