@@ -334,20 +334,21 @@ dx_host_copy_entry_of(dx_host *host, IOUserAudioClockDevice *object)
 
 /* ---- devices that come and go ---- */
 
-/* The entry for a UID, made when there is none; +1. */
+/* The entry for a UID, made when there is none; +1.  NULL without memory, or with too many. */
 static dx_device *
 get_entry(dx_host *host, const char *uid)
 {
     dx_mutex_lock(&host->lock);
     dx_device *device = find_device(host, uid);
     if (!device) {
-        device = dx_entry_create(host, uid);
-        if (device) {
-            dx_device **link = &host->devices;
-            while (*link)
-                link = &(*link)->next;
+        uint32_t count = 0;
+        dx_device **link = &host->devices;
+        for (; *link; link = &(*link)->next)
+            count++;
+        /* Who goes through all entries has room for so many. */
+        device = count < DX_HOST_MAX_DEVICES ? dx_entry_create(host, uid) : NULL;
+        if (device)
             *link = device;
-        }
     }
     dx_device_retain(device);
     dx_mutex_unlock(&host->lock);
@@ -362,7 +363,7 @@ publish_device(dx_host *host, IOUserAudioDriver *driver, IOUserAudioDevice *obje
     dx_device *const entry = uid ? get_entry(host, OSStringGetCStringNoCopy(uid)) : NULL;
     OSObjectRelease(uid);
     if (!entry) {
-        dx_host_log(host, "no memory to publish a device");
+        dx_host_log(host, "no memory to publish a device, or %u are there", DX_HOST_MAX_DEVICES);
         return;
     }
     IOUserAudioDevice *const current = dx_device_copy_object(entry);
