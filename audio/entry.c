@@ -605,7 +605,10 @@ dx_entry_look_after(dx_device *entry)
     if (overloads != entry->told_overloads) {
         static const IOUserAudioObjectPropertySelector selector = kIOUserAudioPropertyProcessorOverload;
         entry->told_overloads = overloads;
-        dx_host_tell(entry->host, DX_EVENT_PROPERTIES_CHANGED, entry, 0, &selector, 1, kIOReturnSuccess);
+        dx_mutex_lock(&entry->lock);
+        const IOUserAudioObjectID id = entry->object ? IOUserAudioObjectGetObjectID(entry->object) : 0;
+        dx_mutex_unlock(&entry->lock);
+        dx_host_tell(entry->host, DX_EVENT_PROPERTIES_CHANGED, entry, id, &selector, 1, kIOReturnSuccess);
     }
 }
 
