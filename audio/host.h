@@ -15,7 +15,7 @@
 /** The driver called RegisterService: what it has added is visible from here on. */
 void dx_host_driver_registered(dx_host *host, IOUserAudioDriver *driver);
 
-/** Properties of an object changed.  'dev#', 'clk#' and 'box#' of the driver make the host look again. */
+/** Properties of an object changed.  'dev#' of the driver makes the host look again. */
 void dx_host_properties_changed(dx_host *host, IOUserAudioDriver *driver, IOUserAudioObjectID object,
                                 const IOUserAudioObjectPropertySelector *selectors, uint32_t count);
 
