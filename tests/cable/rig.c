@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#ifndef EXAMPLES_DIR
+#    define EXAMPLES_DIR "examples" // programs that load no bundle need none
+#endif
+
 /* ---- a driver in a host ---- */
 
 dx_bundle *
