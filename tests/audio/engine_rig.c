@@ -96,13 +96,15 @@ rig_fail(struct rig *rig, const char *format, ...)
 }
 
 void
-rig_be_slow(struct rig *rig, uint64_t ns)
+rig_be_slow(struct rig *rig, uint64_t ns) DX_REALTIME
 {
+    DX_REALTIME_TRUSTED_BEGIN("not real-time at all: that is what it is for")
     if (__rtsan_disable)
         __rtsan_disable();
     dx_clock_sleep_until(rig->clock, rig_now(rig) + ns);
     if (__rtsan_enable)
         __rtsan_enable();
+    DX_REALTIME_TRUSTED_END
 }
 
 static uint32_t

@@ -143,6 +143,6 @@ void rig_fail(struct rig *rig, const char *format, ...) __attribute__((format(pr
 void rig_move_driver(struct rig *rig, uint64_t frame);
 
 /** Sleeps inside a cycle: what makes a handler, a plug-in or a client slow. */
-void rig_be_slow(struct rig *rig, uint64_t ns);
+void rig_be_slow(struct rig *rig, uint64_t ns) DX_REALTIME;
 
 #endif /* DX_TESTS_AUDIO_ENGINE_RIG_H */

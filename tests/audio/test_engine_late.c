@@ -53,7 +53,7 @@ __wrap_dx_clock_wait(dx_clock *clock, const _Atomic uint32_t *word, uint32_t exp
 static uint64_t slow_ns; // once
 
 static void
-be_slow_once(struct rig *rig)
+be_slow_once(struct rig *rig) DX_REALTIME
 {
     const uint64_t ns = slow_ns;
     slow_ns = 0;

@@ -330,7 +330,7 @@ pass_bits(struct rig *rig)
 {
     static uint8_t data[LENGTH * 15];
     for (uint32_t i = 0; i < sizeof data; i++)
-        data[i] = (uint8_t)(rig_sample(i, 0, 0, false) * 128.0f);
+        data[i] = (uint8_t)(int)(rig_sample(i, 0, 0, false) * 128.0f);
     add_lane(rig, 0, 0, 15, data, 2500, 2000);
     run_for_length(rig);
     static const uint8_t zeroes[15];

@@ -129,7 +129,7 @@ static struct jump_case jump_cases[] = {
     {"an hour early", 0, -3600000, 0, true},
     {"both", 40960, 500, 0, true},
     {"stopped for a second", 0, 0, 1000, true},
-    {"stopped for 20 s", 0, 0, 20000, true},
+    {"stopped for 10 s", 0, 0, 10000, true},
     {"stopped and restarted at 0", NAN, 0, 2000, true},
     {"stopped and elsewhere", 123 * 4096.0, 77, 300, true},
 };
