@@ -499,7 +499,16 @@ static void
 remove_object(void *argument)
 {
     struct job *const job = argument;
-    job->status = dx_owned_remove(&job->driver->service.lock, &job->driver->objects, job->object);
+    IOUserAudioDriver *const driver = job->driver;
+    IOUserAudioObject *const object = job->object;
+    /* Still the driver's while the host stops it: StopDevice must find it.  In one turn of the queue: who looked at
+     * the driver's devices in between would publish it again. */
+    struct dx_host_call call;
+    if (dx_driver_link_enter_host(driver->link, object->id, &call)) {
+        dx_host_object_removed(call.host, driver, object);
+        dx_driver_link_leave_host(driver->link, &call);
+    }
+    job->status = dx_owned_remove(&driver->service.lock, &driver->objects, object);
 }
 
 kern_return_t
@@ -512,13 +521,7 @@ IOUserAudioDriverRemoveObject(IOUserAudioDriver *driver, IOUserAudioObjectPtr ob
     IOUserAudioObject *const o = object;
     if (o->link != d->link || dx_object_get_u32(&o->owner_id) != kIOUserAudioObjectIDDriver)
         return kIOReturnNotFound;
-    /* Still the driver's while the host stops it: StopDevice must find it. */
-    struct dx_host_call call;
     OSObjectRetain(o);
-    if (dx_driver_link_enter_host(d->link, o->id, &call)) {
-        dx_host_object_removed(call.host, d, o);
-        dx_driver_link_leave_host(d->link, &call);
-    }
     const kern_return_t status = run(d, remove_object, 0, o);
     OSObjectRelease(o);
     return status;
