@@ -501,8 +501,8 @@ remove_object(void *argument)
     struct job *const job = argument;
     IOUserAudioDriver *const driver = job->driver;
     IOUserAudioObject *const object = job->object;
-    /* Still the driver's while the host stops it: StopDevice must find it.  In one turn of the queue: who looked at
-     * the driver's devices in between would publish it again. */
+    /* Still the driver's while the host stops it: StopDevice must find it.  In one turn of the queue: who looks
+     * at its devices in between would publish it again. */
     struct dx_host_call call;
     if (dx_driver_link_enter_host(driver->link, object->id, &call)) {
         dx_host_object_removed(call.host, driver, object);
