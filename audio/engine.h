@@ -16,8 +16,9 @@
 
 #define DX_ENGINE_MAX_DSP 8u
 #define DX_ENGINE_MAX_SOURCES 1024u
-/* Samples that are mixed at a time: scratch buffers stay in the cache. */
-#define DX_ENGINE_CHUNK_SAMPLES 8192u
+/* Samples that are mixed at a time: both scratch buffers, 16 KiB, stay in the first cache beside what is read and
+ * written. */
+#define DX_ENGINE_CHUNK_SAMPLES 2048u
 
 /* A DSP plug-in in a stream's chain. */
 struct dx_engine_dsp {

@@ -361,9 +361,9 @@ run_wide(struct rig *rig)
     cr_assert(rig->recorded > 4000);
 }
 
-/* 64 channels: 128 frames at a time, in cycles of 1000. */
+/* 64 channels: 32 frames at a time, in cycles of 1000. */
 Test(engine_mix, cycles_longer_than_a_chunk_are_moved_in_pieces) {
-    cr_assert(eq(u32, dx_engine_chunk_frames(64), 128));
+    cr_assert(eq(u32, dx_engine_chunk_frames(64), 32));
     cr_assert(eq(u32, dx_engine_chunk_frames(100000), 1));
     const struct rig_options options = {.io_frames = 1000,
                                         .input = {{64, DX_SAMPLE_S32_BE, false, false}},
