@@ -113,16 +113,16 @@ dx_client_source(dx_client *client)
     return client->has_output || synchronous ? &client->source : NULL;
 }
 
-bool
-dx_client_records(const dx_client *client)
+uint32_t
+dx_client_recorded_streams(const dx_client *client)
 {
-    return client->has_input;
+    return client->has_input ? 1u << client->config.input_stream : 0u;
 }
 
-bool
-dx_client_plays(const dx_client *client)
+uint32_t
+dx_client_played_streams(const dx_client *client)
 {
-    return client->has_output;
+    return client->has_output ? 1u << client->config.output_stream : 0u;
 }
 
 /* ---- turns ---- */
@@ -756,19 +756,24 @@ open_callback(dx_client *client)
             client->source.input_buffer = calloc(frames, client->input_bytes_per_frame);
             if (!client->source.input_buffer)
                 return kIOReturnNoMemory;
+            (void)dx_pages_touch(client->source.input_buffer, (size_t)frames * client->input_bytes_per_frame,
+                                 true); // the IO thread writes it: that it is there counts
         }
         return kIOReturnSuccess;
     }
     client->callback_frames = frames;
+    /* Touched, because the client's thread is real-time too. */
     if (client->has_input) {
         client->callback_input = calloc(frames, client->input_bytes_per_frame);
         if (!client->callback_input)
             return kIOReturnNoMemory;
+        (void)dx_pages_touch(client->callback_input, (size_t)frames * client->input_bytes_per_frame, true);
     }
     if (client->has_output) {
         client->callback_output = calloc(frames, client->lane.bytes_per_frame);
         if (!client->callback_output)
             return kIOReturnNoMemory;
+        (void)dx_pages_touch(client->callback_output, (size_t)frames * client->lane.bytes_per_frame, true);
     }
     return kIOReturnSuccess;
 }

@@ -50,8 +50,8 @@ struct dx_engine_source {
 /* What changes while IO runs, all at once: taken over at the start of a cycle. */
 struct dx_engine_plan {
     uint32_t io_frames;      // N
-    bool input_in_use;
-    bool output_in_use;
+    uint32_t inputs_in_use;  // bit i: a client records from stream i
+    uint32_t outputs_in_use; // bit i: a client plays to stream i
     uint32_t source_count;
     struct dx_engine_source *sources[DX_ENGINE_MAX_SOURCES]; // in the order in which they joined
     struct dx_engine_dsp *input_dsp[DX_MAX_STREAMS][DX_ENGINE_MAX_DSP + 1u]; // each ends in NULL
@@ -63,7 +63,7 @@ struct dx_engine_stream {
     uint8_t *ring;            // R frames
     uint32_t bytes_per_frame; // physical
     uint32_t channels;
-    bool is_active;
+    const _Atomic uint32_t *activity; // the stream's own: 0 while it takes no part; NULL: it always does
     bool is_mixable;
     dx_to_float_function to_float;
     dx_from_float_function from_float;
@@ -202,6 +202,7 @@ struct dx_engine {
     uint64_t output_next;    // device time of the first frame not written yet
     bool has_due;            // the three above are set
     bool slept;              // the thread slept for this cycle: nothing before it is to blame
+    uint64_t asleep_until_ns; // when it had asked to wake
     uint64_t blame_ns[DX_CAUSE_COUNT];
     bool answer_pending;     // somebody may wait for signal->answer
     bool notice_pending;     // somebody may wait for notices

@@ -104,7 +104,11 @@ choose_offset(struct dx_engine *engine, uint64_t now) DX_REALTIME
     struct dx_timeline_page *const page = &engine->published;
 
     if (page->state == DX_TIMELINE_NONE) {
-        timeline->offset = 0; // device time begins as driver time
+        /* Device time begins as driver time, in its first ring: a driver that counts from the machine's start must
+         * not begin with hours of a past that never was. */
+        const double driver_now = dx_timeline_position(timeline, now);
+        const uint64_t ring = engine->config.ring_frames;
+        timeline->offset = driver_now >= (double)ring ? -(int64_t)((uint64_t)driver_now / ring * ring) : 0;
     } else {
         const double device_now = dx_timeline_page_position(page, now);
         const double driver_now = dx_timeline_position(timeline, now);
@@ -143,9 +147,9 @@ synchronise(struct dx_engine *engine, uint64_t now, bool on_grid) DX_REALTIME
     const uint64_t input = due > history ? due - history : 0;
     const uint64_t output = due + n + config->output_safety;
     if (engine->has_due || config->goes_on) {
-        if (input > engine->input_next && engine->plan->input_in_use)
+        if (input > engine->input_next && engine->plan->inputs_in_use)
             count(&config->counters->skipped_input_frames, input - engine->input_next);
-        if (output > engine->output_next && engine->plan->output_in_use)
+        if (output > engine->output_next && engine->plan->outputs_in_use)
             count(&config->counters->skipped_output_frames, output - engine->output_next);
     }
     engine->due_frame = due;
@@ -255,6 +259,18 @@ run_dsp(struct dx_engine *engine, struct dx_engine_dsp *const *chain, IOUserAudi
     engine->blame_ns[DX_CAUSE_DSP] += now_ns(engine) - begin;
 }
 
+/* Bit i: stream i takes part in this cycle. */
+static uint32_t
+find_active(const struct dx_engine_stream *streams, uint32_t stream_count) DX_REALTIME
+{
+    uint32_t active = 0;
+    for (uint32_t i = 0; i < stream_count; i++)
+        /* relaxed: a switch by itself. */
+        if (!streams[i].activity || atomic_load_explicit(streams[i].activity, memory_order_relaxed))
+            active |= 1u << i;
+    return active;
+}
+
 /* ---- input ---- */
 
 /* Frames from `frame` to the end of the ring, at most `frames`. */
@@ -321,7 +337,8 @@ do_input(struct dx_engine *engine) DX_REALTIME
 
     uint64_t time = engine->input_next;
     engine->input_next = until;
-    if (!engine->plan->input_in_use)
+    const uint32_t active = find_active(config->inputs, config->input_count);
+    if (!(active & engine->plan->inputs_in_use))
         return;
 
     /* What lies before the driver's first frame does not exist: silence, by the gap it leaves. */
@@ -344,7 +361,7 @@ do_input(struct dx_engine *engine) DX_REALTIME
     call_handler(engine, IOUserAudioIOOperationBeginRead, (int64_t)time - engine->timeline.offset, frames,
                  &engine->blame_ns[DX_CAUSE_HANDLER]);
     for (uint32_t i = 0; i < config->input_count; i++)
-        if (config->inputs[i].is_active)
+        if (active & (1u << i))
             read_stream(engine, i, time, frames);
     count(&config->counters->input_frames, frames);
 }
@@ -531,7 +548,8 @@ do_output(struct dx_engine *engine) DX_REALTIME
 
     uint64_t time = engine->output_next;
     engine->output_next = until;
-    if (!engine->plan->output_in_use)
+    const uint32_t active = find_active(config->outputs, config->output_count);
+    if (!(active & engine->plan->outputs_in_use))
         return;
 
     const int64_t sample_time = (int64_t)time - engine->timeline.offset;
@@ -550,7 +568,7 @@ do_output(struct dx_engine *engine) DX_REALTIME
 
     const uint32_t frames = (uint32_t)(until - time);
     for (uint32_t i = 0; i < config->output_count; i++)
-        if (config->outputs[i].is_active)
+        if (active & (1u << i))
             write_stream(engine, i, time, frames);
     call_handler(engine, IOUserAudioIOOperationWriteEnd, (int64_t)time - engine->timeline.offset, frames,
                  &engine->blame_ns[DX_CAUSE_HANDLER]);
@@ -584,7 +602,7 @@ find_cause(const struct dx_engine *engine, uint64_t delay_ns) DX_REALTIME
 {
     dx_cause worst = DX_CAUSE_UNKNOWN;
     uint64_t most = delay_ns / BLAME_SHARE;
-    for (int cause = DX_CAUSE_LATE_WAKE; cause <= DX_CAUSE_ENGINE; cause++)
+    for (int cause = DX_CAUSE_LATE_WAKE; cause <= DX_CAUSE_BAD_STAMP; cause++)
         if (engine->blame_ns[cause] > most) {
             most = engine->blame_ns[cause];
             worst = (dx_cause)cause;
@@ -653,20 +671,27 @@ dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
         if (phase == DX_ENGINE_STARTING && now >= engine->start_deadline_ns)
             give_up(engine);
         engine->slept = true;
-        return now + LOOK_FOR_STAMP_NS;
+        engine->asleep_until_ns = now + LOOK_FOR_STAMP_NS;
+        return engine->asleep_until_ns;
     }
 
     const uint64_t due_ns = device_host_ns(engine, engine->due_frame);
     if (now < due_ns) {
         engine->slept = true;
-        return due_ns - now < LONGEST_SLEEP_NS ? due_ns : now + LONGEST_SLEEP_NS;
+        engine->asleep_until_ns = due_ns - now < LONGEST_SLEEP_NS ? due_ns : now + LONGEST_SLEEP_NS;
+        return engine->asleep_until_ns;
     }
 
     const uint64_t late_ns = now - due_ns;
+    uint64_t wake_late_ns = late_ns;
     const bool has_slept = engine->slept;
     if (has_slept) {
+        /* It woke when it had asked to, but a stamp has moved the line meanwhile: that part is not the wake's. */
+        if (engine->asleep_until_ns > due_ns && engine->asleep_until_ns <= now)
+            wake_late_ns = now - engine->asleep_until_ns;
         memset(engine->blame_ns, 0, sizeof engine->blame_ns);
-        engine->blame_ns[DX_CAUSE_LATE_WAKE] = late_ns;
+        engine->blame_ns[DX_CAUSE_LATE_WAKE] = wake_late_ns;
+        engine->blame_ns[DX_CAUSE_BAD_STAMP] = late_ns - wake_late_ns;
         engine->slept = false;
     }
 
@@ -683,6 +708,6 @@ dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
     }
     /* Only now: the handler does not wait for memory that this touches. */
     if (has_slept)
-        dx_histogram_record(&config->counters->lateness, late_ns);
+        dx_histogram_record(&config->counters->lateness, wake_late_ns);
     return now;
 }

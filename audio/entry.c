@@ -332,8 +332,8 @@ build_plan(const dx_device *entry, struct dx_engine_plan *plan)
     for (dx_client *client = entry->clients; client; client = dx_client_next(client)) {
         if (!dx_client_is_running(client) || dx_client_is_cut_off(client))
             continue;
-        plan->input_in_use |= dx_client_records(client);
-        plan->output_in_use |= dx_client_plays(client);
+        plan->inputs_in_use |= dx_client_recorded_streams(client);
+        plan->outputs_in_use |= dx_client_played_streams(client);
         struct dx_engine_source *const source = dx_client_source(client);
         if (source)
             plan->sources[plan->source_count++] = source;
@@ -401,6 +401,8 @@ activate_one_dsp(dx_device *entry, struct dx_entry_dsp *dsp)
             deactivate_one_dsp(dsp);
             return kIOReturnNoMemory;
         }
+        (void)dx_pages_touch(dsp->dsp.planar_data, (size_t)frames * shape->channels * sizeof(float),
+                             true); // that they are there counts; the rings say whether the limit allows more
         for (uint32_t c = 0; c < shape->channels; c++)
             dsp->dsp.planar[c] = dsp->dsp.planar_data + (size_t)c * frames;
         dsp->dsp.view.planar = dsp->dsp.planar;
@@ -544,7 +546,7 @@ describe_stream(dx_device *entry, IOUserAudioStream *stream, bool is_input, uint
         .ring = (uint8_t *)(uintptr_t)(IOMemoryMapGetAddress(map) + IOMemoryMapGetOffset(map)),
         .bytes_per_frame = format.mBytesPerFrame,
         .channels = shape->channels,
-        .is_active = IOUserAudioStreamGetStreamIsActive(stream),
+        .activity = dx_stream_get_activity(stream),
         .is_mixable = shape->is_mixable,
         .to_float = kernels->to_float[shape->format],
         .from_float = kernels->from_float[shape->format],
@@ -711,10 +713,10 @@ start_engine(dx_device *entry, const struct dx_engine_config *config)
     entry->is_prewarmed = false;
     entry->is_interrupted = false;
     const unsigned degraded = dx_engine_degraded(entry->engine) | entry->degraded_rings;
-    if (degraded & ~entry->degraded)
+    if (degraded & ~atomic_load_explicit(&entry->degraded, memory_order_relaxed))
         dx_host_log(entry->host, "%s: the IO thread is not real-time: %s", entry->uid,
                     dx_task_degraded_advice(degraded));
-    entry->degraded = degraded;
+    atomic_store_explicit(&entry->degraded, degraded, memory_order_relaxed);
     return kIOReturnSuccess;
 }
 
@@ -979,12 +981,9 @@ dx_device_get_statistics(dx_device *device, dx_device_statistics *ret_statistics
     if (!device || !ret_statistics || ret_statistics->size != sizeof *ret_statistics)
         return kIOReturnBadArgument;
     const struct dx_engine_counters *const counters = &device->counters;
-    dx_mutex_lock(&device->lock);
-    const unsigned degraded = device->degraded;
-    dx_mutex_unlock(&device->lock);
     *ret_statistics = (dx_device_statistics){
         .size = sizeof *ret_statistics,
-        .degraded = degraded,
+        .degraded = atomic_load_explicit(&device->degraded, memory_order_relaxed),
         .cycles = load(&counters->cycles),
         .late_cycles = load(&counters->late_cycles),
         .overloads = load(&counters->overloads),

@@ -82,7 +82,7 @@ struct dx_device {
     uint32_t most_io_frames;   // while IO runs: what its ring and its safety offsets, as they were at its start, allow
     double sample_rate_hz;     // last known
     uint32_t ring_frames;
-    unsigned degraded;       // of the IO thread, DX_TASK_NOT_..., ...
+    _Atomic unsigned degraded; // of the IO thread, DX_TASK_NOT_..., written under the lock; ...
     unsigned degraded_rings; // ... and of the rings it was given last
     bool is_prewarmed;
     bool is_interrupted; // IO stopped under running clients: what they miss until it is back is counted
@@ -157,7 +157,7 @@ bool dx_client_is_running(const dx_client *client);
 bool dx_client_is_cut_off(const dx_client *client);
 uint32_t dx_client_io_frames(const dx_client *client);
 struct dx_engine_source *dx_client_source(dx_client *client);
-bool dx_client_records(const dx_client *client);
-bool dx_client_plays(const dx_client *client);
+uint32_t dx_client_recorded_streams(const dx_client *client); // a bit for each
+uint32_t dx_client_played_streams(const dx_client *client);
 
 #endif /* DX_AUDIO_ENTRY_H */

@@ -682,6 +682,11 @@ dx_host_terminate_driver(dx_host *host, IOUserAudioDriver *driver)
     if (!host || !driver || !take_driver(host, driver))
         return kIOReturnNotFound;
     detach_devices(host, driver, false);
+    /* Its timers and actions die with it. */
+    IODispatchQueue *const queue = IOUserAudioDriverGetWorkQueue(driver);
+    if (queue)
+        (void)IODispatchQueueCancel_f(queue, NULL, NULL); // cancelled by the driver already: as good
+    OSObjectRelease(queue);
     dx_driver_detach(driver);
     OSObjectRelease(driver);
     return kIOReturnSuccess;

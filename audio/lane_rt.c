@@ -88,7 +88,7 @@ dx_lane_append(const struct dx_lane *lane, struct dx_lane_state *state, const vo
         state->begin = end - lane->ring_frames;
         dx_lane_publish(lane, state);
         /* Nobody may see the new bytes with the old begin; pairs with the fence in dx_lane_copy(). */
-        atomic_thread_fence(memory_order_seq_cst);
+        atomic_thread_fence(memory_order_release);
     }
 
     struct piece pieces[2];

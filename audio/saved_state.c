@@ -157,6 +157,21 @@ restore_formats(dx_host *host, const char *uid, IOUserAudioDevice *object, const
     }
 }
 
+/* The streams go along, as in a change of rate by the protocol. */
+static void
+follow_rate(IOUserAudioDevice *object, double rate_hz)
+{
+    for (IOUserAudioStreamDirection direction = 0; direction < 2; direction++) {
+        IOUserAudioStream *streams[DX_MAX_STREAMS];
+        uint32_t count = dx_device_copy_streams(object, direction, streams, DX_MAX_STREAMS);
+        count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
+        for (uint32_t i = 0; i < count; i++) {
+            (void)IOUserAudioStreamDeviceSampleRateChanged(streams[i], rate_hz); // none at that rate: it stays
+            OSObjectRelease(streams[i]);
+        }
+    }
+}
+
 static void
 restore_rate(dx_host *host, const char *uid, IOUserAudioDevice *object, const OSDictionary *state)
 {
@@ -173,6 +188,8 @@ restore_rate(dx_host *host, const char *uid, IOUserAudioDevice *object, const OS
         const kern_return_t status = IOUserAudioDeviceHandleChangeSampleRate(object, rate_hz);
         if (status != kIOReturnSuccess)
             dx_host_log(host, "%s: keeps its own rate: %s", uid, dx_return_string(status));
+        else
+            follow_rate(object, rate_hz);
         return;
     }
 }

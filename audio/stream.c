@@ -693,3 +693,9 @@ IOUserAudioStreamGetIOMemoryDescriptor(IOUserAudioStream *stream)
     dx_mutex_unlock(&s->object.lock);
     return ring;
 }
+
+const _Atomic uint32_t *
+dx_stream_get_activity(const IOUserAudioStream *stream)
+{
+    return &stream->is_active;
+}

@@ -36,4 +36,7 @@ kern_return_t dx_stream_check_period(IOUserAudioStream *stream, uint32_t period_
 /** kIOReturnBadArgument or kIOReturnUnsupported for a format that no stream can have. */
 kern_return_t dx_stream_check_format(const IOUserAudioStreamBasicDescription *format);
 
+/** The switch behind GetStreamIsActive, for the IO thread; valid as long as the stream. */
+const _Atomic uint32_t *dx_stream_get_activity(const IOUserAudioStream *stream);
+
 #endif /* DX_AUDIO_STREAM_H */

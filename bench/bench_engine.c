@@ -277,7 +277,6 @@ describe_stream(struct dx_engine_stream *stream, uint8_t *ring)
         .ring = ring,
         .bytes_per_frame = b.row->channels * dx_sample_format_bytes(b.row->format),
         .channels = b.row->channels,
-        .is_active = true,
         .is_mixable = true,
         .to_float = b.kernels[BEST]->to_float[b.row->format],
         .from_float = b.kernels[BEST]->from_float[b.row->format],
@@ -309,8 +308,8 @@ start_engine(void)
     b.source.lane = &b.lane;
     b.plan = (struct dx_engine_plan){
         .io_frames = row->frames,
-        .input_in_use = row->duplex,
-        .output_in_use = true,
+        .inputs_in_use = row->duplex,
+        .outputs_in_use = 1,
         .source_count = 1,
         .sources = {&b.source},
     };

@@ -424,11 +424,12 @@ describe(const struct rig *rig, const struct rig_stream *stream)
     uint8_t *const ring = malloc(bytes);
     cr_assert(ring != NULL);
     memset(ring, GARBAGE, bytes);
+    static const _Atomic uint32_t inactive = 0;
     return (struct dx_engine_stream){
         .ring = ring,
         .bytes_per_frame = stream_bytes(stream),
         .channels = stream->channels,
-        .is_active = !stream->is_inactive,
+        .activity = stream->is_inactive ? &inactive : NULL,
         .is_mixable = !stream->is_non_mixable,
         .to_float = rig->config.kernels->to_float[stream->format],
         .from_float = rig->config.kernels->from_float[stream->format],
@@ -473,8 +474,8 @@ set_up(struct rig *rig, const struct rig_options *options)
     };
     struct dx_engine_plan *const plan = &rig->plans[0];
     plan->io_frames = options->io_frames;
-    plan->input_in_use = options->inputs;
-    plan->output_in_use = options->outputs;
+    plan->inputs_in_use = options->inputs ? UINT32_MAX : 0;
+    plan->outputs_in_use = options->outputs ? UINT32_MAX : 0;
     for (uint32_t i = 0; i < options->inputs; i++) {
         rig->config.inputs[i] = describe(rig, &options->input[i]);
         cr_assert(eq(int, dx_lane_create(&rig->input_lanes[i], "input", 4 * options->ring_frames,

@@ -212,8 +212,8 @@ use_one_direction(struct rig *rig)
     rig_sleep_ms(rig, 100);
     for (unsigned i = 0; i < sizeof in_use / sizeof in_use[0]; i++) {
         struct dx_engine_plan *const plan = rig_next_plan(rig);
-        plan->input_in_use = in_use[i][0];
-        plan->output_in_use = in_use[i][1];
+        plan->inputs_in_use = in_use[i][0];
+        plan->outputs_in_use = in_use[i][1];
         rig_set_plan(rig);
         const uint32_t from = rig->call_count;
         const uint64_t cycles = rig_load(&rig->counters.cycles);

@@ -159,7 +159,6 @@ set_up(void)
     const struct dx_engine_stream stream = {
         .bytes_per_frame = sizeof(float),
         .channels = 1,
-        .is_active = true,
         .is_mixable = true,
         .to_float = kernels->to_float[DX_SAMPLE_F32_LE],
         .from_float = kernels->from_float[DX_SAMPLE_F32_LE],
@@ -188,7 +187,7 @@ set_up(void)
     config.outputs[0].ring = (uint8_t *)output_ring;
     source = (struct dx_engine_source){.input_stream = DX_NO_STREAM, .lane = &player_lane};
     plans[0] = (struct dx_engine_plan){
-        .io_frames = 256, .input_in_use = true, .output_in_use = true, .source_count = 1, .sources = {&source}};
+        .io_frames = 256, .inputs_in_use = 1, .outputs_in_use = 1, .source_count = 1, .sources = {&source}};
 }
 
 static void

@@ -278,7 +278,8 @@ an_impulse_comes_back_after_what_was_reported(void)
             index++;
         }
         CHECK(got[0] == 0.5f && got[1] == 0.25f);
-        CHECK(heard[status.output_base] == 0.5f);
+        /* Device time began in the driver's first ring. */
+        CHECK(heard[status.output_base + cases[c].first_sample] == 0.5f);
         CHECK_EQ(status.input_base + index - 1, status.output_base);
         const uint32_t lead = cases[c].lead ? cases[c].lead : 2 * cases[c].n;
         CHECK_EQ(status.output_latency_frames, cases[c].n + cases[c].out + lead + 43);
