@@ -211,7 +211,8 @@ static uint64_t
 find_next_look(const struct dx_timeline_page *page, uint64_t now, uint32_t frames) DX_REALTIME
 {
     const uint32_t n = page->io_frames ? page->io_frames : 1u;
-    const uint64_t quarter = (uint64_t)(page->ns_per_frame * n / 4.0);
+    const uint64_t quarter =
+        page->state == DX_TIMELINE_NONE ? 0 : (uint64_t)(page->ns_per_frame * n / 4.0); // no line yet
     const uint64_t pause = quarter < SHORTEST_PAUSE_NS ? SHORTEST_PAUSE_NS : quarter;
     if (page->state != DX_TIMELINE_RUNNING)
         return now + pause;
@@ -373,7 +374,8 @@ dx_client_drain(dx_client *client, uint64_t deadline_ns)
         if (now >= deadline_ns)
             return kIOReturnTimeout;
         const uint64_t at = dx_timeline_page_host_ns(&page, last);
-        const uint64_t when = page.state != DX_TIMELINE_NONE && at > now ? at + 1u : now + SHORTEST_PAUSE_NS;
+        const uint64_t when =
+            page.state != DX_TIMELINE_NONE && at > now ? at + 1u : find_next_look(&page, now, 1);
         sleep_until(client, when < deadline_ns ? when : deadline_ns);
     }
 }

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How long a setter of the handler waits before it tries again for its turn. */
+#define TURN_PAUSE_NS 50000u
+
 #define LABELS_AT_MOST 1024u
 
 static void free_device(OSObjectPtr object);
@@ -725,8 +728,11 @@ replace_from_inside(IOUserAudioDevice *device, IOOperationHandler handler, const
 static kern_return_t
 replace(IOUserAudioDevice *device, IOOperationHandler handler, const struct dx_handler *wanted)
 {
+    /* Another control thread has it, for one call of the handler at most.  A sleep, not a yield: a real-time thread
+     * would not let it run. */
+    dx_clock *const clock = dx_clock_current();
     while (!take_turn(device))
-        dx_task_yield(); // another control thread: it waits for one call of the handler at most
+        dx_clock_sleep_until(clock, dx_clock_now_ns(clock) + TURN_PAUSE_NS);
     struct dx_handler old[1 + DX_HANDLER_SLOTS];
     uint32_t old_count = 0;
     const kern_return_t status = dx_handler_box_set(&device->clock.io.handler, handler, wanted->context);

@@ -12,6 +12,7 @@ dx_handler_box_init(struct dx_handler_box *box)
 {
     memset(box, 0, sizeof *box);
     atomic_init(&box->current, DX_HANDLER_NONE);
+    box->clock = dx_clock_current();
 }
 
 /* Takes a slot nobody uses; DX_HANDLER_NONE when there is none. */
@@ -43,14 +44,13 @@ wait_for_call_to_end(struct dx_handler_box *box)
 {
     static const struct dx_wait_reason reason = {.what = "the IOOperationHandler to return"};
 
-    dx_clock *const clock = dx_clock_current();
     /* seq_cst: after the exchange of `current`; an even value means that a later call sees the new handler. */
     const uint32_t seen = atomic_load_explicit(&box->calls, memory_order_seq_cst);
     if (!(seen & 1u))
         return;
     atomic_fetch_add_explicit(&box->waiters, 1, memory_order_seq_cst);
     while (atomic_load_explicit(&box->calls, memory_order_seq_cst) == seen)
-        (void)dx_clock_wait(clock, &box->calls, seen, DX_NEVER, &reason);
+        (void)dx_clock_wait(box->clock, &box->calls, seen, DX_NEVER, &reason);
     atomic_fetch_sub_explicit(&box->waiters, 1, memory_order_relaxed);
 }
 
@@ -114,7 +114,7 @@ dx_handler_box_wake(struct dx_handler_box *box)
 {
     /* seq_cst: after the store of `calls`; a setter counts itself before it looks at `calls` again. */
     if (atomic_load_explicit(&box->waiters, memory_order_seq_cst))
-        dx_clock_wake(dx_clock_current(), &box->calls, UINT32_MAX);
+        dx_clock_wake(box->clock, &box->calls, UINT32_MAX);
 }
 
 void

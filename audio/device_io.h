@@ -7,6 +7,7 @@
 #include "core/slots.h"
 
 #include <dextral/AudioDriverKitTypes.h>
+#include <dextral/clock.h>
 
 #include <stdatomic.h>
 
@@ -45,6 +46,7 @@ struct dx_handler_box {
     _Atomic uint32_t calls;     // + 1 at entry and at exit: stored by the IO thread only
     _Atomic uint32_t waiters;   // setters that sleep on `calls`
     _Atomic(const void *) io_task; // dx_task_self() of the thread inside the call, or NULL
+    dx_clock *clock;            // whose tasks call and set it: fixed
     uint32_t retired;           // bits to give back after this call: IO thread only
 };
 

@@ -47,6 +47,15 @@ run_io(void *argument)
     struct dx_engine *const engine = argument;
     dx_clock *const clock = engine->config.clock;
     atomic_store_explicit(&engine->io_task, dx_task_self(), memory_order_release);
+    /* Plain scheduling strays by milliseconds: a driver that bears being late bears twice as much. */
+    if (dx_task_degraded(dx_task_current()) & DX_TASK_NOT_REALTIME) {
+        const uint32_t most = engine->config.ring_frames / 2u;
+        const uint32_t twice = 2u * engine->config.late_tolerance;
+        engine->config.late_tolerance = twice < most                               ? twice
+                                        : engine->config.late_tolerance < most ? most
+                                                                                   : engine->config.late_tolerance;
+        engine->published.late_tolerance = engine->config.late_tolerance;
+    }
 
     uint64_t now = dx_clock_now_ns(clock);
     for (;;) {
@@ -143,6 +152,7 @@ dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_pl
     if (!dx_slots_read(&config->page, &engine->published))
         memset(&engine->published, 0, sizeof engine->published);
     struct dx_timeline_page *const page = &engine->published;
+    const struct dx_timeline_page before = *page;
     const uint64_t now = dx_clock_now_ns(config->clock);
     if (page->state != DX_TIMELINE_NONE) {
         /* Goes on from where it is, at the new nominal rate until stamps say better. */
@@ -183,6 +193,7 @@ dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_pl
     const kern_return_t status = dx_task_spawn(config->clock, &task, run_io, engine, &engine->task);
     if (status != kIOReturnSuccess) {
         atomic_store_explicit(&config->signal->phase, DX_ENGINE_STOPPED, memory_order_release);
+        dx_slots_write(&config->page, &before);
         free_engine(engine);
         return status == kIOReturnNoMemory ? -ENOMEM : -EAGAIN;
     }

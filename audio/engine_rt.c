@@ -632,7 +632,7 @@ run_cycle(struct dx_engine *engine, uint64_t due_ns, uint64_t begin_ns) DX_REALT
     engine->blame_ns[DX_CAUSE_ENGINE] += spent > others ? spent - others : 0;
     dx_histogram_record(&counters->cycle, spent);
     count(&counters->cycles, 1);
-    if (end_ns > device_host_ns(engine, deadline_frame)) {
+    if (end_ns >= device_host_ns(engine, deadline_frame)) {
         count(&counters->late_cycles, 1);
         count(&counters->causes[find_cause(engine, end_ns - due_ns)], 1);
     }

@@ -824,6 +824,7 @@ dx_entry_detach(dx_device *entry, bool tell)
         dx_host_save_device(entry->host, entry);
     }
     entry->is_prewarmed = false;
+    entry->is_changing = false; // the change was of this driver's
     entry->driver = NULL;
     entry->object = NULL;
     dx_mutex_unlock(&entry->lock);

@@ -32,6 +32,9 @@ typedef char IOPropertyName[128];
 /**
  * Says that a service is ready to be used: of a driver, what it has added becomes visible.
  *
+ * Clients that wait for the device are served at once: StartDevice may come before this returns, so everything
+ * must be in place, the handler too.
+ *
  * @return kIOReturnSuccess (also again); kIOReturnBadArgument; kIOReturnNotReady (a driver that no host runs).
  *
  * Thread: control.  Real-time: no.  Source: IOService::RegisterService.
