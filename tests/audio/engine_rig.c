@@ -3,7 +3,7 @@
 
 #include "tests/audio/engine_rig.h"
 
-#include "core/realtime.h"
+#include "tests/break_rules.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -15,10 +15,6 @@
 #define GARBAGE 0x5A
 #define MS 1000000u
 #define DEVICE_ID 42u
-
-/* RealtimeSanitizer's, where it is: other fibers run while one sleeps inside a cycle. */
-void __rtsan_disable(void) __attribute__((weak));
-void __rtsan_enable(void) __attribute__((weak));
 
 /* ---- small things ---- */
 
@@ -98,13 +94,9 @@ rig_fail(struct rig *rig, const char *format, ...)
 void
 rig_be_slow(struct rig *rig, uint64_t ns) DX_REALTIME
 {
-    DX_REALTIME_TRUSTED_BEGIN("not real-time at all: that is what it is for")
-    if (__rtsan_disable)
-        __rtsan_disable();
+    BREAK_RULES_BEGIN("not real-time at all: that is what it is for")
     dx_clock_sleep_until(rig->clock, rig_now(rig) + ns);
-    if (__rtsan_enable)
-        __rtsan_enable();
-    DX_REALTIME_TRUSTED_END
+    BREAK_RULES_END
 }
 
 static uint32_t

@@ -2,6 +2,7 @@
 // A driver for tests of the host, and a host that writes down what it says.
 
 #include "test_driver.h"
+#include "tests/break_rules.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -189,7 +190,7 @@ hear(struct test_driver *driver, uint64_t sample, uint32_t frames)
 
 static kern_return_t
 handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
-          uint64_t host_time, void *context)
+          uint64_t host_time, void *context) DX_REALTIME
 {
     (void)device, (void)host_time;
     struct test_driver *const driver = context;
@@ -216,8 +217,10 @@ handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t
             copy_span(driver, driver->input_rings[0], driver->output_rings[0],
                       driver->config.formats[0].mBytesPerFrame, sample_time, frames);
     }
+    BREAK_RULES_BEGIN("a slow handler, where a test wants one")
     if (driver->config.handler_ns)
         dx_clock_sleep_until(dx_clock_current(), dx_clock_now_ns(dx_clock_current()) + driver->config.handler_ns);
+    BREAK_RULES_END
     return kIOReturnSuccess;
 }
 

@@ -61,7 +61,7 @@ struct test_config {
     kern_return_t (*in_perform)(struct test_driver *driver, uint64_t action, OSObjectPtr info);
     void (*in_abort)(struct test_driver *driver, uint64_t action, OSObjectPtr info);
     void (*in_handler)(struct test_driver *driver, IOUserAudioIOOperation operation, uint32_t frames,
-                       uint64_t sample_time);
+                       uint64_t sample_time) DX_REALTIME;
 };
 
 #define TEST_NONE UINT32_MAX

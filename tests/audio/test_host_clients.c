@@ -2,6 +2,7 @@
 // Clients: what they write and read is where they are told it is, and what is missing is counted.
 
 #include "test_driver.h"
+#include "tests/break_rules.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -305,7 +306,7 @@ struct pulse {
 };
 
 static void
-send_pulse(void *context, const dx_client_cycle *cycle, const void *input, void *output)
+send_pulse(void *context, const dx_client_cycle *cycle, const void *input, void *output) DX_REALTIME
 {
     struct pulse *const pulse = context;
     const float *const in = input;
@@ -683,12 +684,15 @@ two_hosts_do_not_know_each_other(void)
 static _Atomic uint64_t stall_ns;
 
 static void
-stall_once(struct test_driver *driver, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time)
+stall_once(struct test_driver *driver, IOUserAudioIOOperation operation, uint32_t frames,
+           uint64_t sample_time) DX_REALTIME
 {
     (void)driver, (void)operation, (void)frames, (void)sample_time;
     const uint64_t ns = atomic_exchange(&stall_ns, 0);
+    BREAK_RULES_BEGIN("a handler that stalls")
     if (ns)
         test_sleep(ns);
+    BREAK_RULES_END
 }
 
 static void

@@ -526,7 +526,7 @@ streams_that_go_cut_their_clients_off(void)
 static _Atomic uint32_t callbacks;
 
 static void
-count_callbacks(void *context, const dx_client_cycle *cycle, const void *input, void *output)
+count_callbacks(void *context, const dx_client_cycle *cycle, const void *input, void *output) DX_REALTIME
 {
     (void)context, (void)input;
     atomic_fetch_add(&callbacks, 1);

@@ -2,6 +2,7 @@
 // What drivers, plug-ins and listeners do to their host that they had better not, and clocks of all kinds.
 
 #include "test_driver.h"
+#include "tests/break_rules.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -176,13 +177,15 @@ deactivate(void *instance)
 
 static kern_return_t
 halve(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
-      uint64_t host_time, void *context)
+      uint64_t host_time, void *context) DX_REALTIME
 {
     (void)device, (void)operation, (void)sample_time, (void)host_time;
     struct plugin *const plugin = context;
+    BREAK_RULES_BEGIN("a check that fails ends the program")
     CHECK_EQ(plugin->activations, plugin->deactivations + 1);
     CHECK(frames <= plugin->max_frames);
     CHECK_EQ(plugin->view->channels, plugin->channels);
+    BREAK_RULES_END
     for (uint32_t c = 0; c < plugin->channels; c++)
         for (uint32_t i = 0; i < frames; i++) {
             if (plugin->is_planar)
@@ -297,12 +300,15 @@ a_plug_in_without_its_stream_does_not_keep_io_from_starting(void)
 static _Atomic uint64_t stall_ns;
 
 static void
-stall_once(struct test_driver *driver, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time)
+stall_once(struct test_driver *driver, IOUserAudioIOOperation operation, uint32_t frames,
+           uint64_t sample_time) DX_REALTIME
 {
     (void)driver, (void)operation, (void)frames, (void)sample_time;
     const uint64_t ns = atomic_exchange(&stall_ns, 0);
+    BREAK_RULES_BEGIN("a handler that stalls")
     if (ns)
         test_sleep(ns);
+    BREAK_RULES_END
 }
 
 static void

@@ -28,7 +28,7 @@ is_out_of_something(kern_return_t status)
 }
 
 static void
-called_back(void *context, const dx_client_cycle *cycle, const void *input, void *output)
+called_back(void *context, const dx_client_cycle *cycle, const void *input, void *output) DX_REALTIME
 {
     (void)context, (void)cycle, (void)input, (void)output;
 }

@@ -2,6 +2,7 @@
 // The queues: getters in the handler while IO is being stopped, and everything at once on real threads.
 
 #include "test_driver.h"
+#include "tests/break_rules.h"
 
 #include "core/sync.h"
 
@@ -17,14 +18,17 @@ static struct test_rig rig;
 static _Atomic uint32_t sink; // so that no getter is left out
 
 static void
-call_getters(struct test_driver *driver, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time)
+call_getters(struct test_driver *driver, IOUserAudioIOOperation operation, uint32_t frames,
+             uint64_t sample_time) DX_REALTIME
 {
     (void)operation, (void)frames;
     uint64_t sample = 0, host_time = 0;
     IOUserAudioDeviceGetCurrentZeroTimestamp(driver->device, &sample, &host_time);
     IOUserAudioDeviceGetCurrentClientSampleTime(driver->device, &sample, &host_time);
     IOUserAudioDeviceGetCurrentClientIOTime(driver->device, operation == IOUserAudioIOOperationBeginRead, &sample, NULL);
+    BREAK_RULES_BEGIN("a check that fails ends the program")
     CHECK_EQ(sample, sample_time);
+    BREAK_RULES_END
     uint32_t seen = IOUserAudioDeviceGetDeviceIsRunning(driver->device);
     seen += IOUserAudioDeviceGetZeroTimestampPeriod(driver->device);
     seen += (uint32_t)IOUserAudioDeviceGetSampleRate(driver->device);
@@ -129,7 +133,7 @@ change_things(void *argument)
 
 static kern_return_t
 other_handler(IOUserAudioObjectID id, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
-              uint64_t host_time, void *context)
+              uint64_t host_time, void *context) DX_REALTIME
 {
     (void)id, (void)operation, (void)frames, (void)sample_time, (void)host_time;
     (*(uint32_t *)context)++; // freed after the handler was replaced
@@ -154,7 +158,7 @@ replace_handlers(void *argument)
 }
 
 static void
-called_back(void *context, const dx_client_cycle *cycle, const void *input, void *output)
+called_back(void *context, const dx_client_cycle *cycle, const void *input, void *output) DX_REALTIME
 {
     (void)context, (void)input;
     if (output)

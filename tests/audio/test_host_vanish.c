@@ -237,7 +237,7 @@ a_client_may_start_before_its_driver_comes_back(void)
 static _Atomic uint32_t callbacks;
 
 static void
-count_callbacks(void *context, const dx_client_cycle *cycle, const void *input, void *output)
+count_callbacks(void *context, const dx_client_cycle *cycle, const void *input, void *output) DX_REALTIME
 {
     (void)context, (void)cycle, (void)input, (void)output;
     atomic_fetch_add(&callbacks, 1);

@@ -11,7 +11,7 @@
 #define SHAKY_NUMBERS ((UINT64_C(1) << 24) - 1u)
 
 static inline float
-shaky_sample(uint64_t k)
+shaky_sample(uint64_t k) DX_REALTIME
 {
     return (float)(k % SHAKY_NUMBERS + 1u) / 1048576.0f;
 }
@@ -28,7 +28,7 @@ struct shaky_tape {
 };
 
 /** Takes a sample in.  Thread: one at a time. */
-void shaky_tape_add(struct shaky_tape *tape, float sample);
+void shaky_tape_add(struct shaky_tape *tape, float sample) DX_REALTIME;
 
 /** What outlives the driver. */
 struct shaky_tapes {

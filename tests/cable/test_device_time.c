@@ -6,6 +6,7 @@
 // skipped output frames, each silent frame among the player's underruns.  The handler numbers the frames to record: the
 // recorder must get each of them, and as much silence between them as there are skipped input frames.
 
+#include "tests/break_rules.h"
 #include "tests/cable/shaky.h"
 
 #include <math.h>
@@ -57,15 +58,18 @@ play(void *context, const dx_client_cycle *cycle, const void *input, void *outpu
     struct run *const run = context;
     float *const to = output;
     (void)input;
+    BREAK_RULES_BEGIN("a check that fails ends the program")
     CHECK(cycle->output_time >= run->output_next);
+    BREAK_RULES_END
     run->output_breaks += run->played && cycle->output_time != run->output_next;
     run->output_next = cycle->output_time + cycle->frames;
     for (uint32_t i = 0; i < cycle->frames; i++)
         to[i] = shaky_sample(run->played++);
-    if (run->stall_player_ns) {
+    BREAK_RULES_BEGIN("as the test wants it")
+    if (run->stall_player_ns)
         IODelay(run->stall_player_ns / 1000u);
-        run->stall_player_ns = 0;
-    }
+    BREAK_RULES_END
+    run->stall_player_ns = 0;
 }
 
 static void
@@ -268,8 +272,10 @@ stall(void *context, const dx_client_cycle *cycle, const void *input, void *outp
 {
     uint64_t *const stall_ns = context;
     (void)cycle, (void)input, (void)output;
+    BREAK_RULES_BEGIN("as the test wants it")
     if (*stall_ns)
         IODelay(*stall_ns / 1000u);
+    BREAK_RULES_END
     *stall_ns = 0;
 }
 
