@@ -558,14 +558,13 @@ enum {
  * @param operation             IOUserAudioIOOperationBeginRead or IOUserAudioIOOperationWriteEnd.
  * @param io_buffer_frame_size  frames of the span; may differ from call to call.
  * @param sample_time           driver time of its first frame; the ring position is its remainder by the ring length.
- * @param host_time             when that frame passes the hardware, as predicted: nanoseconds, CLOCK_MONOTONIC.
+ * @param host_time             when that frame passes the hardware, as predicted: ticks of mach_absolute_time().
  * @param context               what was given with the handler.
  * @return kIOReturnSuccess; a failure is counted, and IO goes on.
  *
  * Thread: the device's IO thread.  Real-time: yes, or every client of the device is late.
  * Source: AudioDriverKit, IOOperationHandler.
- * Differs: a function and its context; the block is IOOperationHandler_b.  host_time is nanoseconds, not
- * mach ticks.
+ * Differs: a function and its context; the block is IOOperationHandler_b.
  */
 typedef kern_return_t (*IOOperationHandler)(IOUserAudioObjectID device, IOUserAudioIOOperation operation,
                                             uint32_t io_buffer_frame_size, uint64_t sample_time,
