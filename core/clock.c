@@ -199,11 +199,11 @@ dx_task_name(const struct dx_task *task)
 
 #define ADVICE_REALTIME                                                                             \
     "real-time scheduling was refused: allow it with `rtprio 95` for this user in "                 \
-    "/etc/security/limits.d, or LimitRTPRIO=95 in the unit, and log in again. "
-#define ADVICE_PINNED "the CPU asked for cannot be used: choose one that `taskset -p $$` allows. "
+    "/etc/security/limits.d, or LimitRTPRIO=95 in the unit, and log in again."
+#define ADVICE_PINNED "the CPU asked for cannot be used: choose one that `taskset -p $$` allows."
 #define ADVICE_LOCKED                                                                               \
     "memory could not be locked: allow it with `memlock unlimited` for this user in "               \
-    "/etc/security/limits.d, or LimitMEMLOCK=infinity in the unit, and log in again. "
+    "/etc/security/limits.d, or LimitMEMLOCK=infinity in the unit, and log in again."
 
 const char *
 dx_task_degraded_advice(unsigned degraded)
@@ -212,12 +212,12 @@ dx_task_degraded_advice(unsigned degraded)
         [0] = "",
         [DX_TASK_NOT_REALTIME] = ADVICE_REALTIME,
         [DX_TASK_NOT_PINNED] = ADVICE_PINNED,
-        [DX_TASK_NOT_REALTIME | DX_TASK_NOT_PINNED] = ADVICE_REALTIME ADVICE_PINNED,
+        [DX_TASK_NOT_REALTIME | DX_TASK_NOT_PINNED] = ADVICE_REALTIME " " ADVICE_PINNED,
         [DX_TASK_NOT_LOCKED] = ADVICE_LOCKED,
-        [DX_TASK_NOT_REALTIME | DX_TASK_NOT_LOCKED] = ADVICE_REALTIME ADVICE_LOCKED,
-        [DX_TASK_NOT_PINNED | DX_TASK_NOT_LOCKED] = ADVICE_PINNED ADVICE_LOCKED,
+        [DX_TASK_NOT_REALTIME | DX_TASK_NOT_LOCKED] = ADVICE_REALTIME " " ADVICE_LOCKED,
+        [DX_TASK_NOT_PINNED | DX_TASK_NOT_LOCKED] = ADVICE_PINNED " " ADVICE_LOCKED,
         [DX_TASK_NOT_REALTIME | DX_TASK_NOT_PINNED | DX_TASK_NOT_LOCKED] =
-            ADVICE_REALTIME ADVICE_PINNED ADVICE_LOCKED,
+            ADVICE_REALTIME " " ADVICE_PINNED " " ADVICE_LOCKED,
     };
     return advice[degraded & 7u];
 }
