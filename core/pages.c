@@ -71,16 +71,17 @@ dx_pages_touch(void *address, size_t bytes, bool writable)
 {
     const size_t page = dx_page_bytes();
     uint8_t *const first = (uint8_t *)address - (uintptr_t)address % page;
-    const size_t span = (size_t)((uint8_t *)address - first) + bytes;
-    for (size_t at = 0; at < span; at += page) {
+    uint8_t *const end = (uint8_t *)address + bytes;
+    /* Only what is the caller's: the rest of its first page may be somebody else's heap. */
+    for (uint8_t *at = address; at < end; at += page - (uintptr_t)at % page) {
         /* relaxed: the access is for the page table; adding 0 changes no byte that somebody else stores meanwhile. */
-        _Atomic uint8_t *const byte = (_Atomic uint8_t *)(first + at);
+        _Atomic uint8_t *const byte = (_Atomic uint8_t *)at;
         if (writable)
             (void)atomic_fetch_add_explicit(byte, 0, memory_order_relaxed);
         else
             (void)atomic_load_explicit(byte, memory_order_relaxed);
     }
-    return mlock(first, span) == 0;
+    return mlock(first, (size_t)(end - first)) == 0;
 }
 
 int

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -449,6 +450,25 @@ Test(pages, touching_changes_nothing)
     for (size_t i = 0; i < pages.bytes; i++)
         cr_assert(eq(u8, ((uint8_t *)pages.address)[i], 0x5a));
     dx_pages_finish(&pages);
+}
+
+/* What lies before it in its first page is somebody else's: AddressSanitizer looks. */
+Test(pages, touching_stays_within_what_is_given)
+{
+    const size_t sizes[] = {1, 100, 5000, 3 * dx_page_bytes() + 7};
+    void *before[4], *block[4];
+    for (unsigned i = 0; i < 4; i++) {
+        before[i] = malloc(sizes[i]);
+        block[i] = calloc(1, sizes[i]);
+        cr_assert(before[i] && block[i]);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        free(before[i]);
+    for (unsigned i = 0; i < 4; i++) {
+        (void)dx_pages_touch(block[i], sizes[i], true);
+        (void)dx_pages_touch(block[i], sizes[i], false);
+        free(block[i]);
+    }
 }
 
 Test(pages, refuse_sizes_and_files_they_cannot_be)
