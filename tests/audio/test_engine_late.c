@@ -342,6 +342,32 @@ Test(engine_late, handler_that_takes_too_long_is_named) {
     rig_simulate(NULL, 1, delay_in_handler);
 }
 
+/* The driver's clock jumps ahead by less than makes a stamp a bad one: what was due later is due now. */
+static void
+move_due_time_back(struct rig *rig)
+{
+    rig_start(rig);
+    for (unsigned i = 1; i <= 10; i++) {
+        rig_sleep_ms(rig, 300);
+        cr_assert(eq(u64, rig_load(&rig->counters.overloads), i - 1));
+        rig->origin_ns -= 6000000; // 288 frames: more than N + So
+        rig_sleep_ms(rig, 200);
+        cr_assert(eq(u64, rig_load(&rig->counters.overloads), i));
+        cr_assert(eq(u64, cause(rig, DX_CAUSE_BAD_STAMP), i));
+    }
+    rig_stop(rig);
+    cr_assert(eq(u64, count_other_causes(rig, DX_CAUSE_BAD_STAMP), 0));
+    cr_assert(eq(u64, rig_load(&rig->counters.bad_stamps), 0));
+    /* Each wake came when it had been asked for. */
+    cr_assert(dx_histogram_max_ns(&rig->counters.lateness) < 1000000);
+    cr_assert(eq(u64, rig->output_gaps, rig_load(&rig->counters.skipped_output_frames)));
+}
+
+Test(engine_late, stamp_that_moves_the_due_time_back_is_named_not_the_wake) {
+    const struct rig_options options = {.io_frames = 64, .algorithm = IOUserAudioClockAlgorithmRaw};
+    rig_simulate(&options, 1, move_due_time_back);
+}
+
 /* ---- by chance ---- */
 
 static void

@@ -216,6 +216,36 @@ ParameterizedTest(struct jump_case *c, engine_stamps, jumps_of_driver_time_do_no
     }
 }
 
+/* ---- the first of them ---- */
+
+static void
+start_hours_into_driver_time(struct rig *rig)
+{
+    const uint64_t ring = rig->options.ring_frames;
+    rig_move_driver(rig, 5u * 3600u * 48000u + 77u);
+    rig_start(rig);
+    rig_sleep_ms(rig, 500);
+    /* The first stamp comes up to a ring after the start, at a multiple of the ring. */
+    const double position = rig_position(rig);
+    cr_assert(position > 0.0 && position < 24000.0 + (double)ring, "device time is %f", position);
+    for (uint32_t i = 0; i < rig->call_count; i++) {
+        const struct rig_call *const call = &rig->calls[i];
+        cr_assert(call->device_time >= 0 && call->device_time < 24000 + 2 * (int64_t)ring);
+        cr_assert(eq(u64, call->sample_time % ring, (uint64_t)call->device_time % ring));
+        cr_assert(call->sample_time > 5u * 3600u * 48000u - ring);
+    }
+    cr_assert(rig->call_count > 100);
+    rig_stop(rig);
+    cr_assert(eq(u64, rig_load(&rig->counters.skipped_output_frames), 0));
+    cr_assert(eq(u64, rig_load(&rig->counters.skipped_input_frames), 0));
+}
+
+Test(engine_stamps, device_time_begins_in_the_first_ring_of_a_driver_that_counts_since_hours) {
+    const struct rig_options options = {
+        .clock_start_ns = 40000000000000u, .input_safety = 10, .output_safety = 20};
+    rig_simulate(&options, 1, start_hours_into_driver_time);
+}
+
 /* ---- stop, start ---- */
 
 static void

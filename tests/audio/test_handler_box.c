@@ -320,12 +320,43 @@ set_waits_for_the_call_that_runs(void)
     CHECK_EQ(pthread_join(helper, NULL), 0);
 }
 
+static kern_return_t
+remove_itself_and_stay(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t frames,
+                       uint64_t sample_time, uint64_t host_time, void *argument) DX_REALTIME
+{
+    DX_REALTIME_TRUSTED_BEGIN("the test's own, not in the product")
+    CHECK_EQ(dx_handler_box_set(&box, NULL, NULL), kIOReturnSuccess);
+    DX_REALTIME_TRUSTED_END
+    return stay_inside(device, operation, frames, sample_time, host_time, argument);
+}
+
+static void
+set_waits_for_a_handler_that_has_removed_itself(void)
+{
+    dx_handler_box_init(&box);
+    atomic_store_explicit(&may_leave, 0, memory_order_relaxed);
+    CHECK_EQ(dx_handler_box_set(&box, remove_itself_and_stay, NULL), kIOReturnSuccess);
+    pthread_t io, helper;
+    CHECK_EQ(pthread_create(&io, NULL, call_once, NULL), 0);
+    while (!atomic_load_explicit(&is_inside, memory_order_acquire))
+        (void)sched_yield();
+    CHECK_EQ(pthread_create(&helper, NULL, leave_soon, NULL), 0);
+    /* None is set, but the one that was still runs. */
+    CHECK_EQ(dx_handler_box_set(&box, use_context, NULL), kIOReturnSuccess);
+    CHECK_EQ(atomic_load_explicit(&is_inside, memory_order_acquire), 0);
+    CHECK_EQ(pthread_join(io, NULL), 0);
+    CHECK_EQ(pthread_join(helper, NULL), 0);
+    CHECK_EQ(dx_handler_box_set(&box, NULL, NULL), kIOReturnSuccess);
+    CHECK_EQ(atomic_load_explicit(&box.used, memory_order_relaxed), 0);
+}
+
 int
 main(void)
 {
     RUN(handler_replaces_itself_up_to_seven_times_in_one_call);
     RUN(handler_set_from_inside_is_in_force_from_the_next_call);
     RUN(set_waits_for_the_call_that_runs);
+    RUN(set_waits_for_a_handler_that_has_removed_itself);
     RUN(replaced_handler_no_longer_runs_when_set_returns);
     RUN(setters_at_once_do_not_hang_or_lose_slots);
     RUN(handler_and_control_threads_replace_at_once);
