@@ -506,7 +506,10 @@ start_device(IOUserAudioDriver *object, IOUserAudioObjectID device, IOUserAudioS
     CHECK(IODispatchQueueOnQueue(driver->queue));
     atomic_fetch_add(&driver->start_devices, 1);
     note(driver, "StartDevice");
-    return IOUserAudioDriverStartDevice_super(object, device, flags);
+    const kern_return_t status = IOUserAudioDriverStartDevice_super(object, device, flags);
+    if (driver->config.in_start_device)
+        driver->config.in_start_device(driver);
+    return status;
 }
 
 static kern_return_t

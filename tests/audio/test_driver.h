@@ -58,6 +58,7 @@ struct test_config {
     uint64_t start_io_ns;     // how long StartIO takes
     uint64_t handler_ns;      // how long the handler takes
     void (*in_start_io)(struct test_driver *driver);
+    void (*in_start_device)(struct test_driver *driver); // after the device's IO was started
     kern_return_t (*in_perform)(struct test_driver *driver, uint64_t action, OSObjectPtr info);
     void (*in_abort)(struct test_driver *driver, uint64_t action, OSObjectPtr info);
     void (*in_handler)(struct test_driver *driver, IOUserAudioIOOperation operation, uint32_t frames,
@@ -187,6 +188,13 @@ extern const char *test_filter;
             (void)fprintf(stderr, "- %s\n", #test);             \
             test_simulate(test);                                \
         }                                                       \
+    } while (0)
+
+/** The same for one that simulates by itself. */
+#define RUN_FILTERED(test)                               \
+    do {                                                 \
+        if (!test_filter || strstr(#test, test_filter))  \
+            RUN(test);                                   \
     } while (0)
 
 #define CHECK_OK(call)                                                                                       \

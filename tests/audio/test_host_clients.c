@@ -140,6 +140,61 @@ a_stop_ends_the_waits_of_its_client(void)
     }
 }
 
+struct interrupted {
+    dx_client *client;
+    kern_return_t status;
+    uint32_t done;
+};
+
+static void
+write_too_much(void *argument)
+{
+    static float block[2 * 48000];
+    struct interrupted *const write = argument;
+    fill(block, 6, 0, 48000);
+    write->status = dx_client_write(write->client, block, 48000, DX_NEVER, &write->done);
+}
+
+static bool starts_at_once;
+
+static void
+stop_a_write(void)
+{
+    start_listening(NULL, NULL);
+    dx_client *const keeper = test_open(rig.device, true, false, 0);
+    CHECK_OK(dx_client_start(keeper)); // so that IO goes on
+    struct interrupted write = {.client = test_open(rig.device, true, false, 0)};
+    CHECK_OK(dx_client_start(write.client));
+    dx_task *const writer = test_spawn(write_too_much, &write);
+    test_sleep(200 * TEST_MS);
+    dx_client_stop(write.client);
+    if (!starts_at_once)
+        dx_task_join(writer);
+    CHECK_OK(dx_client_start(write.client));
+    const uint64_t base = test_status(write.client).output_base;
+    if (starts_at_once)
+        dx_task_join(writer);
+    CHECK_STATUS(write.status, kIOReturnTimeout);
+    CHECK(write.done > 9000 && write.done < 40000);
+    CHECK_EQ(test_status(write.client).output_frames, 0);
+    test_sleep(TEST_S);
+    for (uint64_t i = base; i < base + 40000; i++)
+        CHECK(heard[i] == 0.0f);
+    dx_client_close(write.client);
+    dx_client_close(keeper);
+    test_rig_finish(&rig);
+}
+
+/* Whether the writer or the one who stops comes first is up to the seed. */
+static void
+what_a_stop_interrupted_is_not_heard_at_the_next_start(void)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        starts_at_once = seed % 2;
+        test_simulate_seeded(stop_a_write, seed);
+    }
+}
+
 static void
 drain_returns_when_the_last_frame_was_heard(void)
 {
@@ -186,6 +241,12 @@ underruns_are_the_gap_that_was_heard(void)
 /* ---- reading ---- */
 
 static void
+write_all(void *argument)
+{
+    write_frames(argument, 4, 0, 150000);
+}
+
+static void
 overruns_are_counted_and_silence_stands_for_them(void)
 {
     const struct test_config config = {.loops_back = true};
@@ -216,6 +277,32 @@ overruns_are_counted_and_silence_stands_for_them(void)
     const uint64_t overrun = test_status(recorder).overrun_frames;
     CHECK(overrun > 10000 && overrun >= silent);
     CHECK_OK(dx_client_read(recorder, block, 512, DX_NEVER, NULL)); // and it goes on
+    dx_client_close(player);
+    dx_client_close(recorder);
+    test_rig_finish(&rig);
+}
+
+static void
+a_read_of_more_than_the_input_ring_holds_loses_nothing(void)
+{
+    enum { FRAMES = 150000 };
+    const struct test_config config = {.loops_back = true};
+    start_listening(&config, NULL);
+    dx_client *const recorder = test_open(rig.device, false, true, 0);
+    dx_client *const player = test_open(rig.device, true, false, 0);
+    CHECK_OK(dx_client_start(player));
+    CHECK_OK(dx_client_start(recorder));
+    dx_task *const writer = test_spawn(write_all, player);
+    static float block[2 * FRAMES];
+    uint32_t got = 0;
+    CHECK_OK(dx_client_read(recorder, block, FRAMES, DX_NEVER, &got));
+    CHECK_EQ(got, FRAMES);
+    dx_task_join(writer);
+    const uint64_t base = test_status(recorder).input_base, from = test_status(player).output_base;
+    CHECK(from > base && from < base + 4096);
+    CHECK_EQ(test_status(recorder).overrun_frames, 0);
+    for (uint64_t i = from - base; i < FRAMES; i++)
+        CHECK(block[2 * i] == frame_value(4, base + i - from));
     dx_client_close(player);
     dx_client_close(recorder);
     test_rig_finish(&rig);
@@ -723,6 +810,89 @@ an_overload_is_told_once_and_time_goes_on(void)
 }
 
 static void
+an_overload_is_told_of_its_device(void)
+{
+    const struct test_config config = {.in_handler = stall_once};
+    test_rig_start(&rig, &config, NULL);
+    dx_client *const client = test_open(rig.device, true, false, 0);
+    CHECK_OK(dx_client_start(client));
+    test_sleep(50 * TEST_MS);
+    stall_ns = 100 * TEST_MS;
+    test_sleep(200 * TEST_MS);
+    dx_host_settle(rig.host.host);
+    const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(rig.object);
+    CHECK(test_host_told(&rig.host, id, kIOUserAudioPropertyProcessorOverload));
+    dx_client_close(client);
+    test_rig_finish(&rig);
+}
+
+static void
+a_late_cycle_takes_no_input_from_a_callback(void)
+{
+    const struct test_config config = {.in_handler = stall_once, .late_tolerance = 8192, .period_frames = 32768,
+                                       .loops_back = true};
+    start_listening(&config, NULL);
+    struct pulse pulse = {0};
+    const dx_client_config client_config = {.size = sizeof client_config, .io_frames = 512, .callback = send_pulse,
+                                            .context = &pulse, .priority = -1};
+    dx_client *client = NULL;
+    CHECK_OK(dx_client_open(rig.device, &client_config, &client));
+    CHECK_OK(dx_client_start(client));
+    for (int i = 0; i < 5; i++) {
+        test_sleep(200 * TEST_MS);
+        stall_ns = (uint64_t)(5 + 3 * i) * TEST_MS;
+    }
+    test_sleep(TEST_S);
+    const dx_client_status status = test_status(client);
+    CHECK(test_statistics(rig.device).late_cycles > 0);
+    CHECK_EQ(status.overrun_frames, 0);
+    CHECK_EQ(pulse.lost, 0);
+    CHECK_EQ(pulse.jumps, 0);
+    CHECK_EQ(pulse.got_time, pulse.sent_time);
+    dx_client_close(client);
+    test_rig_finish(&rig);
+}
+
+/* ---- priorities ---- */
+
+static int32_t spawned_priority; // of the task called "the client"
+
+kern_return_t __real_dx_task_spawn(dx_clock *clock, const dx_task_config *config, void (*function)(void *argument),
+                                   void *argument, dx_task **ret_task);
+kern_return_t __wrap_dx_task_spawn(dx_clock *clock, const dx_task_config *config, void (*function)(void *argument),
+                                   void *argument, dx_task **ret_task);
+
+kern_return_t
+__wrap_dx_task_spawn(dx_clock *clock, const dx_task_config *config, void (*function)(void *argument),
+                     void *argument, dx_task **ret_task)
+{
+    if (config && config->name && strcmp(config->name, "the client") == 0)
+        spawned_priority = config->priority;
+    return __real_dx_task_spawn(clock, config, function, argument, ret_task);
+}
+
+static void
+a_client_stays_below_the_priority_of_the_io_threads(void)
+{
+    /* 0 is plain scheduling, for a task; for a client that is -1, and 0 its choice by what the IO threads have. */
+    static const int32_t cases[][3] = {{80, 0, 70}, {11, 0, 1}, {10, 0, 1}, {2, 0, 1}, {1, 0, 0},
+                                       {-1, 0, 0},  {20, 5, 5}, {20, -1, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_rig_start(&rig, NULL, &(dx_host_config){.io_priority = cases[i][0]});
+        struct pulse pulse = {0};
+        const dx_client_config config = {.size = sizeof config, .name = "the client", .callback = send_pulse,
+                                         .context = &pulse, .priority = cases[i][1]};
+        dx_client *client = NULL;
+        CHECK_OK(dx_client_open(rig.device, &config, &client));
+        spawned_priority = INT32_MIN;
+        CHECK_OK(dx_client_start(client));
+        CHECK_EQ(spawned_priority, cases[i][2]);
+        dx_client_close(client);
+        test_rig_finish(&rig);
+    }
+}
+
+static void
 arguments_out_of_range_are_refused(void)
 {
     test_rig_start(&rig, NULL, NULL);
@@ -767,9 +937,11 @@ main(int argc, char **argv)
     RUN_SIMULATED(a_write_before_the_start_takes_what_the_lane_holds_and_never_waits);
     RUN_SIMULATED(a_write_waits_for_room_until_its_deadline);
     RUN_SIMULATED(a_stop_ends_the_waits_of_its_client);
+    RUN_FILTERED(what_a_stop_interrupted_is_not_heard_at_the_next_start);
     RUN_SIMULATED(drain_returns_when_the_last_frame_was_heard);
     RUN_SIMULATED(underruns_are_the_gap_that_was_heard);
     RUN_SIMULATED(overruns_are_counted_and_silence_stands_for_them);
+    RUN_SIMULATED(a_read_of_more_than_the_input_ring_holds_loses_nothing);
     RUN_SIMULATED(a_read_gives_up_at_its_deadline);
     RUN_SIMULATED(an_impulse_comes_back_after_what_was_reported);
     RUN_SIMULATED(callbacks_of_any_size_are_contiguous_and_exact);
@@ -783,6 +955,9 @@ main(int argc, char **argv)
     RUN_SIMULATED(the_default_device_is_the_first_that_may_be_and_is_not_hidden);
     RUN_SIMULATED(two_hosts_do_not_know_each_other);
     RUN_SIMULATED(an_overload_is_told_once_and_time_goes_on);
+    RUN_SIMULATED(an_overload_is_told_of_its_device);
+    RUN_SIMULATED(a_late_cycle_takes_no_input_from_a_callback);
+    RUN_SIMULATED(a_client_stays_below_the_priority_of_the_io_threads);
     RUN_SIMULATED(arguments_out_of_range_are_refused);
     return 0;
 }

@@ -719,6 +719,23 @@ a_saved_format_that_is_gone_is_not_restored(void)
 }
 
 static void
+a_restored_rate_takes_the_streams_along(void)
+{
+    test_rig_start(&rig, NULL, NULL);
+    CHECK_OK(dx_device_set_sample_rate(rig.device, 96000));
+    /* It has the rate, but not the format that was saved with it. */
+    struct test_config config = {.format_count = 2};
+    config.formats[0] = test_format(48000, 4);
+    config.formats[1] = test_format(96000, 4);
+    restart_driver(&config);
+    CHECK(IOUserAudioDeviceGetSampleRate(rig.object) == 96000);
+    const dx_device_info info = test_info(rig.device);
+    CHECK(memcmp(&info.outputs[0].physical, &config.formats[1], sizeof config.formats[1]) == 0);
+    CHECK(memcmp(&info.inputs[0].physical, &config.formats[1], sizeof config.formats[1]) == 0);
+    test_rig_finish(&rig);
+}
+
+static void
 a_driver_that_insists_sets_its_format_again(void)
 {
     struct test_config config = {.format_count = 2, .insists = true};
@@ -788,6 +805,7 @@ main(int argc, char **argv)
     RUN_SIMULATED(controls_and_formats_are_restored_over_hosts);
     RUN_SIMULATED(without_a_saved_format_the_first_of_the_list_stands);
     RUN_SIMULATED(a_saved_format_that_is_gone_is_not_restored);
+    RUN_SIMULATED(a_restored_rate_takes_the_streams_along);
     RUN_SIMULATED(a_driver_that_insists_sets_its_format_again);
     RUN_SIMULATED(a_saved_state_that_makes_no_sense_is_ignored);
     return 0;

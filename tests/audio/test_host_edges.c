@@ -91,6 +91,103 @@ a_driver_may_remove_its_device_inside_any_call(void)
     }
 }
 
+static void
+a_device_removed_in_start_device_is_not_started(void)
+{
+    const struct test_config config = {.in_start_device = remove_in_start_io};
+    test_rig_start(&rig, &config, NULL);
+    dx_client *const client = test_open(rig.device, true, true, 0);
+    CHECK_STATUS(dx_client_start(client), kIOReturnNoDevice);
+    CHECK(!test_info(rig.device).is_running);
+    test_sleep(100 * TEST_MS);
+    CHECK_EQ(rig.driver.begin_reads + rig.driver.write_ends, 0);
+    dx_host_settle(rig.host.host);
+    CHECK_EQ(test_host_count(&rig.host, DX_EVENT_IO_STARTED), 0);
+    dx_client_close(client);
+    test_rig_finish(&rig);
+}
+
+static void
+clients_are_not_cut_off_when_their_device_is_removed_within_a_change(void)
+{
+    const struct test_config config = {.in_perform = remove_in_perform};
+    start_listening(&config, NULL);
+    dx_client *const client = test_open(rig.device, true, true, 0);
+    CHECK_OK(dx_client_start(client));
+    CHECK_OK(IOUserAudioDeviceRequestDeviceConfigurationChange(rig.object, ACTION_OWN, NULL));
+    dx_host_settle(rig.host.host);
+    CHECK(!test_info(rig.device).has_driver);
+    float block[2 * 64];
+    for (int i = 0; i < 2 * 64; i++)
+        block[i] = 0.5f;
+    CHECK_OK(dx_client_write(client, block, 64, DX_NEVER, NULL));
+    CHECK_OK(IOUserAudioDriverAddObject(rig.driver.driver, rig.object));
+    const IOUserAudioObjectPropertySelector list = kIOUserAudioPropertyDeviceList;
+    CHECK_OK(IOUserAudioDriverPropertiesChanged(rig.driver.driver, 1, &list, 1));
+    CHECK(test_info(rig.device).is_running); // without a start of the client's own
+    memset(heard, 0, sizeof heard);
+    for (int i = 0; i < 100; i++)
+        CHECK_OK(dx_client_write(client, block, 64, DX_NEVER, NULL));
+    CHECK_OK(dx_client_drain(client, DX_NEVER));
+    uint32_t count = 0;
+    for (size_t i = 0; i < HEARD; i++)
+        count += heard[i] == 0.5f;
+    CHECK(count >= 6400);
+    dx_client_close(client);
+    test_rig_finish(&rig);
+}
+
+/* ---- what changes while IO runs ---- */
+
+static void
+safety_offsets_set_while_io_runs_do_not_change_the_bound_on_n(void)
+{
+    const struct test_config config = {.output_safety = 8000};
+    test_rig_start(&rig, &config, NULL);
+    dx_client *const client = test_open(rig.device, true, true, 0);
+    CHECK_OK(dx_client_start(client));
+    /* A smaller one: the engine still has the larger, and 3 x 5000 + 8000 frames do not fit the ring of 16384. */
+    CHECK_OK(IOUserAudioDeviceSetOutputSafetyOffset(rig.object, 0));
+    CHECK_STATUS(dx_device_set_io_frames(rig.device, 5000), kIOReturnBadArgument);
+    CHECK_OK(dx_device_set_io_frames(rig.device, 2000));
+    test_sleep(100 * TEST_MS);
+    CHECK_EQ(test_info(rig.device).io_frames, 2000);
+    /* One that leaves no room for any N at all. */
+    CHECK_OK(IOUserAudioDeviceSetOutputSafetyOffset(rig.object, 16384));
+    CHECK_OK(dx_device_set_io_frames(rig.device, 1000));
+    dx_client *const other_client = test_open(rig.device, true, true, 0);
+    CHECK_OK(dx_client_start(other_client)); // builds the next plan
+    test_sleep(100 * TEST_MS);
+    CHECK_EQ(test_info(rig.device).io_frames, 1000);
+    const uint32_t writes = rig.driver.write_ends;
+    test_sleep(TEST_S);
+    CHECK(rig.driver.write_ends >= writes + 47 && rig.driver.write_ends <= writes + 49);
+    dx_client_close(other_client);
+    dx_client_close(client);
+    test_rig_finish(&rig);
+}
+
+static void
+a_stream_switched_off_while_io_runs_gets_no_operations(void)
+{
+    test_rig_start(&rig, NULL, NULL);
+    dx_client *const client = test_open(rig.device, true, true, 0);
+    CHECK_OK(dx_client_start(client));
+    static const bool active[][2] = {{true, false}, {false, true}, {false, false}, {true, true}};
+    for (size_t i = 0; i < sizeof active / sizeof active[0]; i++) {
+        CHECK_OK(IOUserAudioStreamSetStreamIsActive(rig.driver.inputs[0], active[i][0]));
+        CHECK_OK(IOUserAudioStreamSetStreamIsActive(rig.driver.outputs[0], active[i][1]));
+        test_sleep(20 * TEST_MS);
+        const uint32_t reads = rig.driver.begin_reads, writes = rig.driver.write_ends;
+        test_sleep(512 * TEST_MS); // 48 cycles
+        CHECK_EQ(rig.driver.begin_reads - reads, active[i][0] ? 48 : 0);
+        CHECK_EQ(rig.driver.write_ends - writes, active[i][1] ? 48 : 0);
+    }
+    CHECK_EQ(rig.driver.start_ios, 1);
+    dx_client_close(client);
+    test_rig_finish(&rig);
+}
+
 /* ---- listeners that call back ---- */
 
 static dx_client *listener_client;
@@ -454,6 +551,10 @@ main(int argc, char **argv)
 {
     test_filter = argc > 1 ? argv[1] : NULL;
     RUN_SIMULATED(a_driver_may_remove_its_device_inside_any_call);
+    RUN_SIMULATED(a_device_removed_in_start_device_is_not_started);
+    RUN_SIMULATED(clients_are_not_cut_off_when_their_device_is_removed_within_a_change);
+    RUN_SIMULATED(safety_offsets_set_while_io_runs_do_not_change_the_bound_on_n);
+    RUN_SIMULATED(a_stream_switched_off_while_io_runs_gets_no_operations);
     RUN_SIMULATED(a_listener_may_start_and_stop_clients);
     RUN_SIMULATED(a_host_may_be_destroyed_with_changes_and_drivers_under_way);
     RUN_SIMULATED(plug_ins_follow_rate_and_channels);

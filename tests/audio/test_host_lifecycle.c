@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bringing drivers up and down, starting and stopping IO, and the first zero timestamp.
 
+#include "audio/entry.h"
 #include "test_driver.h"
 
 #include <stdlib.h>
@@ -8,6 +9,20 @@
 static struct test_rig rig;
 static struct test_host host;
 static struct test_driver other;
+
+/* What attaches a driver to its entry can be held up, so that another one comes in between. */
+static uint64_t attach_delay_ns;
+
+bool __real_dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
+bool __wrap_dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
+
+bool
+__wrap_dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object)
+{
+    if (attach_delay_ns)
+        test_sleep(attach_delay_ns);
+    return __real_dx_entry_attach(entry, driver, object);
+}
 
 /* ---- 5.1 ---- */
 
@@ -89,6 +104,162 @@ a_second_device_of_the_same_uid_stays_invisible(void)
     CHECK(test_info(rig.device).has_driver);
     OSObjectRelease(driver);
     CHECK_EQ(other.frees, 1);
+    test_rig_finish(&rig);
+}
+
+static void
+start_driver(void *argument)
+{
+    IOUserAudioDriver *const driver = argument;
+    CHECK_OK(dx_host_start_driver(host.host, driver, NULL));
+}
+
+static void
+two_drivers_that_come_at_once_with_one_uid_do_not_share_it(void)
+{
+    static struct test_driver drivers[2];
+    IOUserAudioDriver *objects[2];
+    dx_task *tasks[2];
+    test_host_create(&host, NULL);
+    attach_delay_ns = TEST_MS;
+    for (int i = 0; i < 2; i++) {
+        objects[i] = test_driver_create(&drivers[i], NULL);
+        tasks[i] = test_spawn(start_driver, objects[i]);
+    }
+    for (int i = 0; i < 2; i++)
+        dx_task_join(tasks[i]);
+    attach_delay_ns = 0;
+    dx_host_settle(host.host);
+    CHECK_EQ(test_host_count(&host, DX_EVENT_DEVICE_ADDED), 1);
+    CHECK(strstr(host.log, "stays invisible"));
+    dx_device *const device = dx_host_copy_device(host.host, TEST_UID);
+    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    const int winner = object == drivers[1].device;
+    CHECK(object == drivers[winner].device);
+    OSObjectRelease(object);
+    /* The device is the one's alone. */
+    CHECK_OK(dx_host_stop_driver(host.host, objects[!winner]));
+    CHECK(test_info(device).has_driver);
+    CHECK_OK(dx_host_stop_driver(host.host, objects[winner]));
+    CHECK(!test_info(device).has_driver);
+    dx_device_release(device);
+    for (int i = 0; i < 2; i++) {
+        OSObjectRelease(objects[i]);
+        CHECK_EQ(drivers[i].frees, 1);
+    }
+    test_host_destroy(&host);
+}
+
+static void
+occupy_queue(void *argument)
+{
+    (void)argument;
+    test_sleep(10 * TEST_MS);
+}
+
+static void
+hold_queue(void *argument)
+{
+    (void)argument;
+    CHECK_OK(IODispatchQueueDispatchSync_f(rig.driver.queue, NULL, occupy_queue));
+}
+
+static void
+remove_device(void *argument)
+{
+    (void)argument;
+    CHECK_OK(IOUserAudioDriverRemoveObject(rig.driver.driver, rig.object));
+}
+
+static void
+a_device_that_is_being_removed_is_not_published_again(void)
+{
+    const IOUserAudioObjectPropertySelector list = kIOUserAudioPropertyDeviceList;
+    test_rig_start(&rig, NULL, NULL);
+    dx_task *const holder = test_spawn(hold_queue, NULL);
+    test_sleep(TEST_MS);
+    dx_task *const remover = test_spawn(remove_device, NULL);
+    test_sleep(TEST_MS);
+    /* Its look at the devices comes right after whatever the removal does first. */
+    CHECK_OK(IOUserAudioDriverPropertiesChanged(rig.driver.driver, 1, &list, 1));
+    dx_task_join(holder);
+    dx_task_join(remover);
+    dx_host_settle(rig.host.host);
+    CHECK(!test_info(rig.device).has_driver);
+    CHECK_EQ(test_host_count(&rig.host, DX_EVENT_DEVICE_ADDED), 1);
+    CHECK_EQ(test_host_count(&rig.host, DX_EVENT_DEVICE_REMOVED), 1);
+    test_rig_finish(&rig);
+}
+
+static void
+more_devices_than_can_be_gone_through_stay_invisible(void)
+{
+    enum { MANY = 1024 };
+    test_rig_start(&rig, NULL, NULL);
+    IOUserAudioDriver *const driver = test_driver_create(&other, &(struct test_config){.uid = "another"});
+    CHECK_OK(dx_host_start_driver(rig.host.host, driver, NULL));
+    for (int i = 2; i < MANY + 1; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "test.%d", i);
+        OSString *const uid = OSStringCreate(name);
+        IOUserAudioDevice *const device = IOUserAudioDeviceCreate(driver, false, uid, NULL, NULL, 4096);
+        CHECK(device);
+        CHECK_OK(IOUserAudioDriverAddObject(driver, device));
+        OSObjectRelease(device);
+        OSObjectRelease(uid);
+    }
+    const IOUserAudioObjectPropertySelector list = kIOUserAudioPropertyDeviceList;
+    CHECK_OK(IOUserAudioDriverPropertiesChanged(driver, 1, &list, 1));
+    dx_host_settle(rig.host.host);
+    CHECK_EQ(dx_host_copy_devices(rig.host.host, NULL, 0), MANY);
+    CHECK_EQ(test_host_count(&rig.host, DX_EVENT_DEVICE_ADDED), MANY);
+    CHECK(strstr(rig.host.log, "1024"));
+    dx_device *const last = dx_host_copy_device(rig.host.host, "test.1024"); // the first UID was the rig's
+    CHECK(!last);
+    /* None stays behind when its driver goes. */
+    CHECK_OK(dx_host_stop_driver(rig.host.host, driver));
+    dx_host_settle(rig.host.host);
+    CHECK_EQ(dx_host_copy_devices(rig.host.host, NULL, 0), 1);
+    OSObjectRelease(driver);
+    CHECK_EQ(other.frees, 1);
+    test_rig_finish(&rig);
+}
+
+static void
+a_driver_that_cancelled_its_queue_is_taken_away_whole(void)
+{
+    for (int terminate = 0; terminate < 2; terminate++) {
+        test_rig_start(&rig, NULL, NULL);
+        dx_client *const client = test_open(rig.device, true, true, 0);
+        CHECK_OK(dx_client_start(client));
+        test_sleep(100 * TEST_MS);
+        CHECK_OK(IODispatchQueueCancel_f(rig.driver.queue, NULL, NULL));
+        test_driver_forget(&rig.driver);
+        if (terminate)
+            CHECK_OK(dx_host_terminate_driver(rig.host.host, rig.driver.driver));
+        else
+            CHECK_OK(dx_host_stop_driver(rig.host.host, rig.driver.driver));
+        CHECK_TEXT(rig.driver.calls, terminate ? "" : "StopDevice StopIO stream.StopIO stream.StopIO Stop");
+        CHECK(!test_info(rig.device).is_running && !test_info(rig.device).has_driver);
+        const uint32_t writes = rig.driver.write_ends;
+        test_sleep(100 * TEST_MS);
+        CHECK_EQ(rig.driver.write_ends, writes);
+        dx_client_close(client);
+        test_rig_finish(&rig);
+    }
+}
+
+static void
+a_client_stops_io_of_a_driver_that_cancelled_its_queue(void)
+{
+    test_rig_start(&rig, NULL, NULL);
+    dx_client *const client = test_open(rig.device, true, true, 0);
+    CHECK_OK(dx_client_start(client));
+    CHECK_OK(IODispatchQueueCancel_f(rig.driver.queue, NULL, NULL));
+    dx_client_stop(client);
+    CHECK(!test_info(rig.device).is_running);
+    CHECK_EQ(rig.driver.stop_ios, 1);
+    dx_client_close(client);
     test_rig_finish(&rig);
 }
 
@@ -593,6 +764,11 @@ main(int argc, char **argv)
     RUN_SIMULATED(a_device_is_visible_only_after_register_service);
     RUN_SIMULATED(a_device_added_later_needs_properties_changed);
     RUN_SIMULATED(a_second_device_of_the_same_uid_stays_invisible);
+    RUN_SIMULATED(two_drivers_that_come_at_once_with_one_uid_do_not_share_it);
+    RUN_SIMULATED(a_device_that_is_being_removed_is_not_published_again);
+    RUN_SIMULATED(more_devices_than_can_be_gone_through_stay_invisible);
+    RUN_SIMULATED(a_driver_that_cancelled_its_queue_is_taken_away_whole);
+    RUN_SIMULATED(a_client_stops_io_of_a_driver_that_cancelled_its_queue);
     RUN_SIMULATED(removing_a_device_stops_its_io);
     RUN_SIMULATED(a_driver_may_remove_its_device_in_stop);
     RUN_SIMULATED(a_device_that_is_no_longer_alive_says_so);

@@ -340,11 +340,38 @@ a_request_of_a_driver_that_is_gone_is_not_performed(void)
     test_host_destroy(&host);
 }
 
-#define RUN_FILTERED(test)                               \
-    do {                                                 \
-        if (!test_filter || strstr(#test, test_filter))  \
-            RUN(test);                                   \
-    } while (0)
+static IOTimerDispatchSource *timer;
+static _Atomic uint32_t ticks;
+
+static void
+count_ticks(void *context, uint64_t now)
+{
+    (void)context;
+    atomic_fetch_add(&ticks, 1);
+    (void)IOTimerDispatchSourceWakeAtTime(timer, kIOTimerClockMachAbsoluteTime, now + TEST_MS, 0);
+}
+
+static void
+no_timer_of_a_terminated_driver_fires(void)
+{
+    test_host_create(&host, NULL);
+    IOUserAudioDriver *const driver = test_driver_create(&first, NULL);
+    CHECK_OK(dx_host_start_driver(host.host, driver, NULL));
+    CHECK_OK(IOTimerDispatchSourceCreate(first.queue, &timer));
+    CHECK_OK(IOTimerDispatchSourceSetHandler_f(timer, NULL, count_ticks));
+    CHECK_OK(IOTimerDispatchSourceWakeAtTime(timer, kIOTimerClockMachAbsoluteTime, mach_absolute_time(), 0));
+    test_sleep(20 * TEST_MS + TEST_MS / 2);
+    CHECK(ticks >= 19);
+    CHECK_OK(dx_host_terminate_driver(host.host, driver));
+    const uint32_t before = ticks;
+    test_sleep(TEST_S);
+    CHECK_EQ(ticks, before);
+    OSSafeReleaseNULL(timer);
+    CHECK_EQ(OSObjectGetRetainCount(driver), 1);
+    OSObjectRelease(driver);
+    CHECK_EQ(first.frees, 1);
+    test_host_destroy(&host);
+}
 
 int
 main(int argc, char **argv)
@@ -356,6 +383,7 @@ main(int argc, char **argv)
     RUN_SIMULATED(a_driver_that_returns_with_another_format_cuts_its_clients_off);
     RUN_SIMULATED(the_same_driver_object_may_not_come_back_dead);
     RUN_SIMULATED(a_request_of_a_driver_that_is_gone_is_not_performed);
+    RUN_SIMULATED(no_timer_of_a_terminated_driver_fires);
     RUN_FILTERED(a_driver_may_vanish_at_any_moment);
     RUN_FILTERED(a_driver_may_vanish_before_its_first_stamp);
     RUN_FILTERED(a_driver_may_vanish_while_the_handler_runs);
