@@ -747,9 +747,11 @@ dx_entry_start_io(dx_device *entry)
         if (status != kIOReturnSuccess)
             undo_prepare(entry);
         dx_mutex_unlock(&entry->lock);
-        if (was_started && status != kIOReturnSuccess)
-            (void)IOUserAudioDriverStopDevice(driver, config->device_id,
-                                              IOUserAudioStartStopFlagsNone); // the start's error counts
+        if (was_started && status != kIOReturnSuccess &&
+            IOUserAudioDriverStopDevice(driver, config->device_id, IOUserAudioStartStopFlagsNone) ==
+                kIOReturnNoDevice)
+            /* Its driver no longer knows it, but has started it.  The start's error counts. */
+            (void)IOUserAudioDeviceStopIO(object, IOUserAudioStartStopFlagsNone);
         if (status == kIOReturnSuccess)
             dx_host_tell(entry->host, DX_EVENT_IO_STARTED, entry, 0, NULL, 0, kIOReturnSuccess);
     }

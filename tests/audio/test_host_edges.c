@@ -108,6 +108,25 @@ a_device_removed_in_start_device_is_not_started(void)
 }
 
 static void
+a_device_removed_while_it_starts_is_stopped(void)
+{
+    static const struct test_config configs[] = {
+        {.in_start_device = remove_in_start_io},
+        {.in_start_io = remove_in_start_io},
+    };
+    for (int i = 0; i < 2; i++) {
+        test_rig_start(&rig, &configs[i], NULL);
+        dx_client *const client = test_open(rig.device, true, true, 0);
+        CHECK_STATUS(dx_client_start(client), kIOReturnNoDevice);
+        CHECK_EQ(rig.driver.start_ios, 1);
+        CHECK_EQ(rig.driver.stop_ios, 1);
+        CHECK_EQ(IOUserAudioDeviceGetDeviceTransportState(rig.object), IOUserAudioDeviceTransportStateStopped);
+        dx_client_close(client);
+        test_rig_finish(&rig);
+    }
+}
+
+static void
 clients_are_not_cut_off_when_their_device_is_removed_within_a_change(void)
 {
     const struct test_config config = {.in_perform = remove_in_perform};
@@ -552,6 +571,7 @@ main(int argc, char **argv)
     test_filter = argc > 1 ? argv[1] : NULL;
     RUN_SIMULATED(a_driver_may_remove_its_device_inside_any_call);
     RUN_SIMULATED(a_device_removed_in_start_device_is_not_started);
+    RUN_SIMULATED(a_device_removed_while_it_starts_is_stopped);
     RUN_SIMULATED(clients_are_not_cut_off_when_their_device_is_removed_within_a_change);
     RUN_SIMULATED(safety_offsets_set_while_io_runs_do_not_change_the_bound_on_n);
     RUN_SIMULATED(a_stream_switched_off_while_io_runs_gets_no_operations);
