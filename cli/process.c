@@ -299,7 +299,7 @@ finish(struct process_session *session)
         code = cli_finish_output();
     if (code == CLI_OK && options->is_strict && process_has_losses(&session->result))
         code =
-            cli_fail(CLI_LOST, "frames were lost or cycles were late: %s is there, but has gaps or could have had",
+            cli_fail(CLI_LOST, "frames were lost, cycles were late, or calls of the handler failed: %s is there, but has gaps or could have had",
                      options->output);
     return code;
 }

@@ -159,6 +159,11 @@ make_summary(const struct process_session *session)
                                         "skipped_input_frames", integer(statistics->skipped_input_frames),
                                         "skipped_output_frames", integer(statistics->skipped_output_frames),
                                         "causes", make_causes(statistics)));
+    (void)json_object_set_new(summary, "stamps",
+                              json_pack("{s:I, s:I, s:I}", "count", integer(statistics->stamps), "bad",
+                                        integer(statistics->bad_stamps), "reanchors",
+                                        integer(statistics->reanchors)));
+    (void)json_object_set_new(summary, "handler_errors", make_integer(statistics->handler_errors));
     (void)json_object_set_new(summary, "underrun_frames", make_integer(result->client.underrun_frames));
     (void)json_object_set_new(summary, "overrun_frames", make_integer(result->client.overrun_frames));
     (void)json_object_set_new(summary, "moved_frames", make_integer(result->moved_frames));

@@ -22,7 +22,8 @@ process_rms(const struct dx_file_level *level)
 bool
 process_has_losses(const struct process_result *result)
 {
-    return result->statistics.overloads > 0 || result->statistics.late_cycles > 0 || result->moved_frames > 0 ||
+    return result->statistics.overloads > 0 || result->statistics.late_cycles > 0 ||
+           result->statistics.handler_errors > 0 || result->moved_frames > 0 ||
            result->client.underrun_frames > 0 || result->client.overrun_frames > 0;
 }
 
@@ -42,6 +43,8 @@ print_file(const char *label, const char *path, const struct dx_file_info *info,
 {
     (void)printf("%-9s %s: %llu frames, %u Hz, %u channel%s%s%s\n", label, path, (unsigned long long)frames,
                  info->rate_hz, info->channels, info->channels == 1 ? "" : "s", *encoding ? ", " : "", encoding);
+    if (level->samples == 0)
+        return; // a file that was not read has no level
     (void)printf("%-9s ", "");
     print_decibels("peak", level->peak);
     print_decibels(", RMS", process_rms(level));
@@ -86,6 +89,20 @@ print_overloads(const dx_device_statistics *statistics)
         separator = ", ";
     }
     (void)printf("\n");
+}
+
+/* The clock as the driver posted it, and what the driver answered. */
+static void
+print_driver(const dx_device_statistics *statistics)
+{
+    (void)printf("%-9s %llu", "stamps", (unsigned long long)statistics->stamps);
+    if (statistics->bad_stamps > 0)
+        (void)printf(", %llu of them bad, %llu times anchored anew", (unsigned long long)statistics->bad_stamps,
+                     (unsigned long long)statistics->reanchors);
+    (void)printf("\n");
+    if (statistics->handler_errors > 0)
+        (void)printf("%-9s %llu calls of the handler or a plug-in failed\n", "errors",
+                     (unsigned long long)statistics->handler_errors);
 }
 
 static void
@@ -139,6 +156,7 @@ process_print_text(const struct process_session *session)
                  (unsigned long long)statistics->output_frames);
     print_distribution("lateness", &statistics->lateness);
     print_overloads(statistics);
+    print_driver(statistics);
     print_degraded(options->is_offline ? 0 : statistics->degraded);
     print_losses(result);
     if (options->is_offline)

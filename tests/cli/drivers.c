@@ -23,6 +23,7 @@ enum defect {
     DEFECT_RATE,        // a rate of 1e12 Hz
     DEFECT_START_IO,    // StartDevice fails
     DEFECT_SLOW,        // its handler takes 30 ms now and then
+    DEFECT_FAILING,     // its handler says no from the 20th call on
     DEFECT_CONTROLS,    // has controls of each kind, and refuses an item of one
 };
 
@@ -54,13 +55,15 @@ handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t
         while (mach_absolute_time() < until)
             continue;
     }
+    if (driver->defect == DEFECT_FAILING)
+        driver->calls++;
     while (driver->defect != DEFECT_NO_STAMPS &&
            mach_absolute_time() >= driver->anchor + (driver->stamps + 1) * driver->period) {
         driver->stamps++;
         IOUserAudioDeviceUpdateCurrentZeroTimestamp(driver->device, driver->stamps * RING_FRAMES,
                                                     driver->anchor + driver->stamps * driver->period);
     }
-    return kIOReturnSuccess;
+    return driver->calls < 20 || driver->defect != DEFECT_FAILING ? kIOReturnSuccess : kIOReturnNotReady;
 }
 
 static kern_return_t
@@ -267,4 +270,5 @@ CLASS(NonMixableDriver, DEFECT_NON_MIXABLE);
 CLASS(RateDriver, DEFECT_RATE);
 CLASS(StartIODriver, DEFECT_START_IO);
 CLASS(SlowDriver, DEFECT_SLOW);
+CLASS(FailingDriver, DEFECT_FAILING);
 CLASS(ControlsDriver, DEFECT_CONTROLS);

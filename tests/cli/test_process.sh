@@ -141,6 +141,13 @@ got=0
 grep -qE '^overloads [1-9][0-9]* .*causes: .*handler' stdout || fail "the handler is not named: $(cat stdout)"
 [ -e out.wav ] || fail "--strict took the file away"
 
+# Calls of the handler that fail are told, and count.
+make_bundle Failing.dext FailingDriver
+got=0
+"$dextral" process --offline --driver Failing.dext --strict long.wav out.wav >stdout 2>stderr || got=$?
+[ "$got" = 6 ] || fail "a handler that fails: exit code $got with --strict"
+grep -qE '^errors +[1-9][0-9]* calls of the handler' stdout || fail "failing calls are not told: $(cat stdout)"
+
 # Signals: an orderly end, and nothing is left.
 wait_until_caught() { # PID NUMBER
     local caught
