@@ -23,7 +23,7 @@
 static const uint32_t rates[] = {48000, 44100, 88200, 96000, 176400, 192000, 32000, 16000, 8000};
 static const uint32_t sizes[] = {1, 15, 64, 100, 441, 512, 4096};
 
-/* Independent of examples/cable/cable.c: what the issue asks for. */
+/* Independent of examples/cable/cable.c: what is promised. */
 static const struct layout {
     const char *name;
     uint32_t bits;
