@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -215,18 +216,19 @@ check_options(const struct process_options *options)
 
 /* Signals. */
 
-static volatile sig_atomic_t caught_signal;
+/* Stored by the handler, read by every thread of the run; lock-free, so a signal handler may. */
+static _Atomic int caught_signal;
 
 static void
 catch_signal(int signal_number)
 {
-    caught_signal = signal_number;
+    atomic_store_explicit(&caught_signal, signal_number, memory_order_relaxed); // nothing else goes with it
 }
 
 int
 process_signal(void)
 {
-    return caught_signal;
+    return atomic_load_explicit(&caught_signal, memory_order_relaxed);
 }
 
 static void
