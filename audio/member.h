@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// A client as a device's entry and its engine know it: of this process, or of another one.
+
+#ifndef DX_AUDIO_MEMBER_H
+#define DX_AUDIO_MEMBER_H
+
+#include "audio/engine.h"
+
+struct dx_member;
+
+/* What a member is to be. */
+struct dx_member_config {
+    const char *name;          // copied
+    uint64_t session;          // of a client of another process; else 0
+    uint32_t output_stream;    // index, or DX_NO_STREAM
+    uint32_t input_stream;     // index, or DX_NO_STREAM
+    uint32_t io_frames;        // as asked for; 0: whatever the device's is
+    const struct dx_lane *lane; // with an output stream, unless synchronous: borrowed until it leaves, must fit the stream
+    dx_client_callback callback; // synchronous: inside the cycle; else NULL
+    void *context;
+    void *input_buffer;        // synchronous with input: a chunk of the stream; borrowed until it leaves
+    float gain;                // of what it plays; 1: bits are not touched
+};
+
+/**
+ * Makes a client known to a device of this process.
+ *
+ * @return kIOReturnSuccess; kIOReturnBadArgument (no such stream); kIOReturnUnsupportedMode (the lane does not fit the
+ *         stream's format); kIOReturnExclusiveAccess (a non-mixable stream has one); kIOReturnNoMemory;
+ *         kIOReturnNoResources (too many); kIOReturnNoDevice (the host is gone).
+ *
+ * Thread: control.
+ */
+kern_return_t dx_member_join(dx_device *device, const struct dx_member_config *config, struct dx_member **ret_member);
+
+/** Counts as running; returns when the clock is established, as dx_client_start() says.  Thread: control; blocks. */
+kern_return_t dx_member_start(struct dx_member *member);
+
+/** Counts no more; the last one stops the device's IO.  Thread: control; blocks. */
+void dx_member_stop(struct dx_member *member);
+
+/** Stops if need be, and frees it; NULL is fine.  Thread: control; blocks. */
+void dx_member_leave(struct dx_member *member);
+
+/** In force from the next cycle on; 0: muted.  Thread: any. */
+void dx_member_set_gain(struct dx_member *member, float gain);
+
+/** Its place in the device page's counters. */
+uint32_t dx_member_index(const struct dx_member *member);
+
+/** The input ring it reads, or NULL; alive as long as the member. */
+const struct dx_lane *dx_member_ring(const struct dx_member *member);
+
+/* What other processes are given of a device of this one.  Descriptors are borrowed, alive as long as the device has
+ * its driver. */
+
+/** The descriptor of the device page. */
+int dx_device_page_fd(dx_device *device);
+
+#endif /* DX_AUDIO_MEMBER_H */
