@@ -71,6 +71,7 @@
 #define DX_OP_TUNE "tune"   // session, gain, mute
 #define DX_OP_LEAVE "leave" // session
 #define DX_OP_QUIT "quit"   // stop the driver and exit
+#define DX_EVENT_FOLLOWED "followed" // uid, page (fd): of a device that it follows; again for each new page
 
 /* Driver process to supervisor. */
 #define DX_OP_REALTIME "realtime"           // thread, priority -> whether it has it, and by what way
@@ -79,5 +80,6 @@
 #define DX_EVENT_SAVED_STATE "saved-state"  // state
 #define DX_EVENT_LOADED "loaded"            // status, error: how the load ended
 #define DX_EVENT_INCIDENT "incident"        // of the driver's own watchdog
+#define DX_EVENT_FOLLOW "follow"            // uid, on (bool): it wants the device's page, running or not, or no longer
 
 #endif /* DX_HOST_PROTOCOL_H */
