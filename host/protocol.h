@@ -31,11 +31,22 @@
 #define DX_KEY_DESCRIPTION "description"
 #define DX_KEY_INCARNATION "incarnation"
 
+/*
+ * A hello is the first message of whoever connects: role, major, minor; of a program also name and events (bool: it wants
+ * to be told of every device), of a driver process that connects again also its token.  The answer: major, minor,
+ * version (string), pid.
+ *
+ * Keys that stand for a descriptor (fd) hold its place in the message.  uid is a device's; session and incarnation are
+ * numbers.
+ */
+
 /* Program to supervisor. */
 #define DX_OP_HELLO "hello"
 #define DX_OP_LIST "list"               // from -> devices: [description], next (0: the end), default-input, default-output
-#define DX_OP_DESCRIBE "describe"       // uid, fresh -> description
-#define DX_OP_OPEN "open"               // session, uid, output, input, io-frames, running, lane (fd) -> page (fd), ring (fd)
+                                        //   descriptions here and in events are without `formats`
+#define DX_OP_DESCRIBE "describe"       // uid, fresh -> description; fresh: a driver is started if need be
+#define DX_OP_OPEN "open"               // session, uid, output, input, io-frames, running, lane (fd)
+                                        //   -> incarnation, page (fd), ring (fd)
 #define DX_OP_START "start"             // session -> when the clock is established
 #define DX_OP_STOP "stop"               // session
 #define DX_OP_CLOSE "close"             // session
@@ -44,14 +55,16 @@
 #define DX_OP_STATISTICS "statistics"   // uid -> of the device and of its clients
 #define DX_OP_CREATE "create"           // kind, options -> uid
 #define DX_OP_REMOVE "remove"           // uid
-#define DX_OP_SET_DEFAULT "set-default" // uid, direction (0: both)
+#define DX_OP_SET_DEFAULT "set-default" // uid, direction (0: both, 1: input, 2: output); no uid: none
 #define DX_OP_DRIVERS "drivers"         // -> drivers: [{bundle, path, version, state, why, restarts, entitlements}]
-#define DX_OP_APPROVE "approve"         // bundle
+#define DX_OP_APPROVE "approve"         // bundle: identifier or path
 #define DX_OP_REVOKE "revoke"           // bundle
 #define DX_OP_RESTART "restart"         // bundle or uid: the new version takes over
-#define DX_OP_GRANT "grant"             // bundle, program: it may open its user clients
-#define DX_OP_INCIDENTS "incidents"     // uid (none: all), since -> incidents: [...]
-#define DX_OP_RECORDING "recording"     // uid -> recording (fd), read-only
+#define DX_OP_GRANT "grant"             // bundle, program (path), revoke (bool): it may open its user clients
+#define DX_OP_INCIDENTS "incidents"     // uid (none: all), since (host ns) -> incidents: [{uid, host-ns, device-time,
+                                        //   cause (string), frames, client (session), client-name, text,
+                                        //   intervals: {cause: ns}}], oldest first; left-out: how many did not fit
+#define DX_OP_RECORDING "recording"     // uid -> recording (fd), read-only: to be read, not mapped, as its writer may cut it
 #define DX_OP_USER_CLIENT_OPEN "user-client-open"   // bundle or uid, type -> connection
 #define DX_OP_USER_CLIENT_CALL "user-client-call"   // connection, selector, scalars, structure, ...
 #define DX_OP_USER_CLIENT_MAP "user-client-map"     // connection, type -> memory (fd), options
@@ -60,26 +73,39 @@
 /* Supervisor to program. */
 #define DX_EVENT_DESCRIPTION "description"   // uid, description: it is new, or has changed
 #define DX_EVENT_GONE "gone"                 // uid: it is no longer in the directory
-#define DX_EVENT_NEW_DRIVER "new-driver"     // session, incarnation, page (fd), ring (fd): swap them in
+#define DX_EVENT_NEW_DRIVER "new-driver"     // session, incarnation, page (fd), ring (fd): swap them in; or status, error:
+                                             //   the new driver does not take the session
 #define DX_EVENT_CONFIGURATION "configuration" // uid, begin (bool), status, epoch
 #define DX_EVENT_DEFAULT "default"           // input, output: UIDs
 #define DX_EVENT_COMPLETION "completion"     // of an asynchronous user-client call: connection, call, status, arguments
 
-/* Supervisor to driver process; those about sessions have the same names and keys as a program's. */
-#define DX_OP_LOAD "load"   // path, personality (name), properties, saved-state, before: [{uid, line}]
-#define DX_OP_JOIN "join"   // as open, with gain and mute, name
-#define DX_OP_TUNE "tune"   // session, gain, mute
+/*
+ * Supervisor to driver process, which has its end of a socket pair as descriptor 3.  It says hello there, and is then
+ * told what to load.  With the token and the socket's path from `load` it connects again, to this or to another
+ * supervisor: hello with the token, then `device` for each device that it has; nothing is loaded again.
+ *
+ * Requests about sessions and user clients have the same names and keys as a program's, and those about a device
+ * (`set`, `get-property`, `statistics`, `describe`) too.  A join of a session that it has already changes nothing, and
+ * is answered as the first one.
+ */
+#define DX_OP_LOAD "load"   // token, socket, path (of the bundle), personality (name; none: all of them), properties,
+                            //   incarnation, saved-state, network (bool), before: [{uid, recorder (fd), frame, host-ns,
+                            //   ns-per-frame-f64}]; answered at once, `loaded` tells how it ended
+#define DX_OP_JOIN "join"   // as open, with uid, gain-f64, mute, name, pid -> incarnation, page (fd), ring (fd)
+#define DX_OP_TUNE "tune"   // session, gain-f64, mute
 #define DX_OP_LEAVE "leave" // session
+#define DX_OP_RECORD "record" // uid, recorder (fd): of a device that was not among `before`
 #define DX_OP_QUIT "quit"   // stop the driver and exit
-#define DX_EVENT_FOLLOWED "followed" // uid, page (fd): of a device that it follows; again for each new page
+#define DX_EVENT_LEAVING "leaving" // the supervisor ends in good order
 
 /* Driver process to supervisor. */
-#define DX_OP_REALTIME "realtime"           // thread, priority -> whether it has it, and by what way
-#define DX_EVENT_DEVICE "device"            // description, incarnation, sessions, page (fd), rings: indexes; the fds
+#define DX_OP_REALTIME "realtime"           // thread, priority -> way (string): how it got it
+#define DX_EVENT_DEVICE "device"            // uid, description, incarnation, sessions: [number]: it is there, or was before
+                                            //   the connection; a change is `description`, as to a program
 #define DX_EVENT_DEVICE_GONE "device-gone"  // uid
 #define DX_EVENT_SAVED_STATE "saved-state"  // state
 #define DX_EVENT_LOADED "loaded"            // status, error: how the load ended
-#define DX_EVENT_INCIDENT "incident"        // of the driver's own watchdog
-#define DX_EVENT_FOLLOW "follow"            // uid, on (bool): it wants the device's page, running or not, or no longer
+#define DX_EVENT_INCIDENT "incident"        // of the driver's own watchdog: uid, cause (string), text; what `incidents` tells
+                                            // `configuration` and `completion` come from here too
 
 #endif /* DX_HOST_PROTOCOL_H */
