@@ -4,9 +4,7 @@
 #ifndef DX_CLI_CLI_H
 #define DX_CLI_CLI_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <dextral/base.h>
 
 /** Exit codes; documented in dextral(1). */
 enum cli_exit {
@@ -78,6 +76,25 @@ void cli_set_quiet(bool quiet);
 /** Flushes stdout; CLI_FAILED after a message when what was printed did not get out. */
 int cli_finish_output(void);
 
+/**
+ * Prints "dextral: SUBJECT: message", without the subject where the message names it already.
+ *
+ * @return `exit_code`.
+ */
+int cli_fail_about(int exit_code, const char *subject, const char *message);
+
+#define CLI_STATUS_BYTES 160u
+
+/** "kIOReturnNoSpace: it does not fit", in `text`. */
+const char *cli_status_text(kern_return_t status, char text[CLI_STATUS_BYTES]);
+
+/** A list in a message: "a, b (detail), c".  Zeroed is empty; what does not fit is "...". */
+struct cli_list {
+    char text[700];
+    size_t length;
+};
+void cli_list_append(struct cli_list *list, const char *item, const char *detail);
+
 /** The name closest to `text`, if it is close at all; else NULL. */
 const char *cli_closest(const char *text, const char *(*name)(const void *table, size_t index), const void *table,
                         size_t count);
@@ -85,5 +102,23 @@ const char *cli_closest(const char *text, const char *(*name)(const void *table,
 /** Decimal numbers, all of the text, within bounds. */
 bool cli_parse_unsigned(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *ret_value);
 bool cli_parse_real(const char *text, double minimum, double maximum, double *ret_value);
+/** The number before a unit: "-6dB", "50%".  Upper and lower case are one. */
+bool cli_parse_with_unit(const char *text, const char *unit, double *ret_value);
+/** on, off, true, false, yes, no, 1, 0. */
+bool cli_parse_switch(const char *text, bool *ret_is_on);
+
+/* Signals. */
+
+/** From now on SIGINT, SIGTERM and SIGHUP ask for an orderly end; a second one of its kind ends the process. */
+void cli_catch_signals(void);
+/** The signal that asked for the end, or 0.  Thread: any. */
+int cli_signal(void);
+
+/* A bar on a terminal. */
+
+void cli_progress_set(bool is_shown);
+/** `total` 0: nobody knows. */
+void cli_progress_show(uint64_t done, uint64_t total, double rate_hz);
+void cli_progress_clear(void);
 
 #endif /* DX_CLI_CLI_H */

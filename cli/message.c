@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_quiet; // set once, before the run
 
@@ -32,6 +33,50 @@ cli_fail(int exit_code, const char *format, ...)
     print_message(format, arguments);
     va_end(arguments);
     return exit_code;
+}
+
+/* Whether a message names a path, as it was given or as the end of a longer one. */
+static bool
+is_named(const char *message, const char *path)
+{
+    const size_t length = strlen(path);
+    for (const char *found = message; *path && (found = strstr(found, path)); found++) {
+        const bool is_start = found == message || strchr(" \"'/", found[-1]);
+        if (is_start && strchr(" \"',:;/", found[length]))
+            return true; // the end of the message counts as well
+    }
+    return false;
+}
+
+int
+cli_fail_about(int exit_code, const char *subject, const char *message)
+{
+    return is_named(message, subject) ? cli_fail(exit_code, "%s", message)
+                                      : cli_fail(exit_code, "%s: %s", subject, message);
+}
+
+const char *
+cli_status_text(kern_return_t status, char text[CLI_STATUS_BYTES])
+{
+    const char *const name = dx_return_name(status);
+    if (name)
+        (void)snprintf(text, CLI_STATUS_BYTES, "%s: %s", name, dx_return_string(status));
+    else
+        (void)snprintf(text, CLI_STATUS_BYTES, "error 0x%08X", (unsigned)status);
+    return text;
+}
+
+void
+cli_list_append(struct cli_list *list, const char *item, const char *detail)
+{
+    const int added = snprintf(list->text + list->length, sizeof list->text - list->length, "%s%s%s%s%s",
+                               list->length > 0 ? ", " : "", item, *detail ? " (" : "", detail, *detail ? ")" : "");
+    if (added > 0)
+        list->length += (size_t)added;
+    if (list->length >= sizeof list->text) {
+        list->length = sizeof list->text - 1; // cut; further items change nothing
+        memcpy(list->text + list->length - 3, "...", 3);
+    }
 }
 
 void
@@ -83,6 +128,33 @@ cli_parse_real(const char *text, double minimum, double maximum, double *ret_val
         return false;
     *ret_value = value;
     return true;
+}
+
+bool
+cli_parse_with_unit(const char *text, const char *unit, double *ret_value)
+{
+    char number[64];
+    const size_t length = strlen(text);
+    const size_t unit_length = strlen(unit);
+    if (length < unit_length || length - unit_length >= sizeof number ||
+        strcasecmp(text + length - unit_length, unit) != 0)
+        return false;
+    memcpy(number, text, length - unit_length);
+    number[length - unit_length] = '\0';
+    return cli_parse_real(number, -1e30, 1e30, ret_value);
+}
+
+bool
+cli_parse_switch(const char *text, bool *ret_is_on)
+{
+    static const char *const words[] = {"off", "on", "false", "true", "no", "yes", "0", "1"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasecmp(text, words[i]) == 0) {
+            *ret_is_on = i % 2 == 1;
+            return true;
+        }
+    }
+    return false;
 }
 
 #define MAX_COMPARED 32u

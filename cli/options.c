@@ -69,6 +69,9 @@ take(struct parse *parse, size_t index, const char *value)
                             option->name, option->argument);
         value = *parse->next++;
     }
+    if (value && !*value)
+        return cli_fail(CLI_USAGE, "%s: --%s is empty: --%s %s", command->name, option->name, option->name,
+                        option->argument);
     if (index >= command->option_count) {
         parse->arguments->wants_help = true; // the only common one
         return CLI_OK;

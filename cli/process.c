@@ -3,9 +3,6 @@
 
 #include "cli/process.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,6 +82,8 @@ take_dsp(struct process_options *options, const char *value)
 {
     if (options->dsp_count == PROCESS_MAX_DSPS)
         return cli_fail(CLI_USAGE, "process: at most %u --dsp fit into a device's chain", PROCESS_MAX_DSPS);
+    if (value[0] == ':')
+        return bad_value("dsp", value, "PATH or PATH:name=value,name=value");
     options->dsps[options->dsp_count++] = value;
     return CLI_OK;
 }
@@ -178,6 +177,8 @@ static int
 take_operand(void *context, const char *value)
 {
     struct process_options *const options = context;
+    if (!*value)
+        return cli_fail(CLI_USAGE, "process: the name of the %s file is empty", options->input ? "output" : "input");
     if (!options->input)
         options->input = value;
     else if (!options->output)
@@ -214,37 +215,6 @@ check_options(const struct process_options *options)
     return CLI_OK;
 }
 
-/* Signals. */
-
-/* Stored by the handler, read by every thread of the run; lock-free, so a signal handler may. */
-static _Atomic int caught_signal;
-
-static void
-catch_signal(int signal_number)
-{
-    atomic_store_explicit(&caught_signal, signal_number, memory_order_relaxed); // nothing else goes with it
-}
-
-int
-process_signal(void)
-{
-    return atomic_load_explicit(&caught_signal, memory_order_relaxed);
-}
-
-static void
-catch_signals(void)
-{
-    // the first one asks for an orderly end; a second one of its kind ends the process where it stands
-    struct sigaction action = {.sa_handler = catch_signal, .sa_flags = SA_RESETHAND};
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        struct sigaction before;
-        // started in the background of a shell, SIGINT is ignored and shall be
-        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            (void)sigaction(numbers[i], &action, NULL); // cannot fail
-    }
-}
-
 /* Running. */
 
 struct run {
@@ -272,7 +242,7 @@ run_on_clock(struct process_session *session)
     const dx_simulation_config config = {.size = sizeof config, .seed = options->seed};
     const kern_return_t status = dx_simulate(&config, run_session, &run, &session->result.simulation);
     if (status != kIOReturnSuccess) {
-        process_progress_clear();
+        cli_progress_clear();
         return cli_fail(CLI_FAILED, "the simulation failed: %s: %s", dx_return_string(status),
                         session->result.simulation.message);
     }
@@ -321,16 +291,16 @@ run_process(const struct cli_command *command, int argc, char **argv)
         return code;
 
     cli_set_quiet(options.is_quiet);
-    process_progress_set(!options.is_quiet && !options.wants_no_progress && isatty(STDERR_FILENO));
-    catch_signals();
+    cli_progress_set(!options.is_quiet && !options.wants_no_progress && isatty(STDERR_FILENO));
+    cli_catch_signals();
 
     struct process_session session = {0};
     code = process_open(&session, &options);
     if (code == CLI_OK)
         code = run_on_clock(&session);
-    process_progress_clear();
-    if (process_signal())
-        code = cli_fail(CLI_SIGNALLED + process_signal(), "%s: nothing was written", strsignal(process_signal()));
+    cli_progress_clear();
+    if (cli_signal())
+        code = cli_fail(CLI_SIGNALLED + cli_signal(), "%s: nothing was written", strsignal(cli_signal()));
     else if (code == CLI_OK)
         code = finish(&session);
     process_close(&session);

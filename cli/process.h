@@ -80,14 +80,8 @@ int process_run(struct process_session *session);
 /** Zeroed is fine. */
 void process_close(struct process_session *session);
 
-/** Sets the device's controls as the options say.  CLI_OK, or an exit code after a message. */
-int process_set_controls(const struct process_options *options, dx_device *device);
-
 /** Moves the file through a client that is open; starts and stops it. */
 int process_stream(struct process_session *session, dx_client *client);
-
-/** The signal that asked for the end, or 0. */
-int process_signal(void);
 
 /** Prints the summary on stdout. */
 void process_print_text(const struct process_session *session);
@@ -102,11 +96,5 @@ bool process_has_losses(const struct process_result *result);
 /** Decibels of full scale; minus infinity for silence. */
 double process_decibels(double magnitude);
 double process_rms(const struct dx_file_level *level);
-
-/* A bar on a terminal. */
-
-void process_progress_set(bool is_shown);
-void process_progress_show(uint64_t done, uint64_t total, double rate_hz);
-void process_progress_clear(void);
 
 #endif /* DX_CLI_PROCESS_H */

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Runs the driver of a bundle, makes its device fit the file, and opens a client on it.
 
+#include "cli/control.h"
 #include "cli/process.h"
 
 #include <dextral/IOUserAudioDevice.h>
 #include <dextral/IOUserAudioDriver.h>
 #include <dextral/IOUserAudioStream.h>
 
-#include <math.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,23 +32,11 @@ struct stage {
     dx_client *client;
 };
 
-/* "kIOReturnNoSpace: it does not fit". */
-static const char *
-describe(kern_return_t status, char *text, size_t size)
-{
-    const char *const name = dx_return_name(status);
-    if (name)
-        (void)snprintf(text, size, "%s: %s", name, dx_return_string(status));
-    else
-        (void)snprintf(text, size, "0x%08X", (unsigned)status);
-    return text;
-}
-
 static void
 log_line(void *context, const char *line)
 {
     (void)context;
-    process_progress_clear(); // it is drawn anew with the next block
+    cli_progress_clear(); // it is drawn anew with the next block
     cli_note("%s", line);
 }
 
@@ -61,10 +50,10 @@ start_host(struct stage *stage)
         .io_cpu = options->cpu,
         .log = log_line,
     };
-    char text[160];
+    char text[CLI_STATUS_BYTES];
     const kern_return_t status = dx_host_create(&config, &stage->host);
     if (status != kIOReturnSuccess)
-        return cli_fail(CLI_FAILED, "the host did not start: %s", describe(status, text, sizeof text));
+        return cli_fail(CLI_FAILED, "the host did not start: %s", cli_status_text(status, text));
     return CLI_OK;
 }
 
@@ -78,13 +67,13 @@ start_drivers(struct stage *stage)
         const char *const name = OSDictionaryGetStringValue(personality, "IOUserClass");
         dx_error error = {""};
         if (dx_bundle_create_driver(bundle, i, &stage->drivers[i], &error) != kIOReturnSuccess)
-            return cli_fail(CLI_BAD_DRIVER, "%s: %s", stage->session->options->driver, error.message);
+            return cli_fail_about(CLI_BAD_DRIVER, stage->session->options->driver, error.message);
         stage->driver_count = i + 1;
-        char text[160];
+        char text[CLI_STATUS_BYTES];
         const kern_return_t status = dx_host_start_driver(stage->host, stage->drivers[i], personality);
         if (status != kIOReturnSuccess)
             return cli_fail(
-                CLI_BAD_DRIVER, "the driver %s did not start: %s%s", name, describe(status, text, sizeof text),
+                CLI_BAD_DRIVER, "the driver %s did not start: %s%s", name, cli_status_text(status, text),
                 status == kIOReturnNoSpace
                     ? "; is a stream's ring smaller than the zero-timestamp period times a frame's bytes?"
                     : "");
@@ -211,11 +200,11 @@ set_rate(struct stage *stage)
     const double rate = nearest_rate(rates, count, wanted);
     if (rate == current)
         return CLI_OK;
-    char text[160];
+    char text[CLI_STATUS_BYTES];
     const kern_return_t status = dx_device_set_sample_rate(stage->device, rate);
     if (status != kIOReturnSuccess)
         return cli_fail(CLI_BAD_DRIVER, "the device refused its rate of %g Hz: %s", rate,
-                        describe(status, text, sizeof text));
+                        cli_status_text(status, text));
     return get_info(stage);
 }
 
@@ -268,11 +257,11 @@ set_format(struct stage *stage, IOUserAudioStreamDirection direction)
                         is_output ? "output" : "input", info->sample_rate_hz);
     if (best == &stream->physical)
         return CLI_OK;
-    char text[160];
+    char text[CLI_STATUS_BYTES];
     const kern_return_t status = dx_device_set_stream_format(stage->device, direction, 0, best);
     if (status != kIOReturnSuccess)
         return cli_fail(CLI_BAD_DRIVER, "the device refused a format of its own %s stream: %s",
-                        is_output ? "output" : "input", describe(status, text, sizeof text));
+                        is_output ? "output" : "input", cli_status_text(status, text));
     return get_info(stage);
 }
 
@@ -323,11 +312,11 @@ add_dsps(struct stage *stage)
         struct process_dsp *const dsp = &session->dsps[i];
         const dx_dsp_plugin *const plugin = dx_dsp_get_plugin(dsp->dsp);
         void *const instance = dx_dsp_get_instance(dsp->dsp);
-        char text[160];
+        char text[CLI_STATUS_BYTES];
         const kern_return_t status = dx_device_add_dsp(stage->device, direction, 0, plugin, instance);
         if (status != kIOReturnSuccess)
             return cli_fail(CLI_BAD_DRIVER, "%s cannot be used with this device: %s", plugin->name,
-                            describe(status, text, sizeof text));
+                            cli_status_text(status, text));
         dsp->is_in_chain = true;
         dsp->latency_frames = plugin->latency_frames(instance);
         session->result.latency_frames += dsp->latency_frames;
@@ -378,8 +367,8 @@ open_files(struct stage *stage)
     dx_error error = {""};
     kern_return_t status = dx_file_reader_convert(session->reader, device->sample_rate_hz, out_channels, &error);
     if (status != kIOReturnSuccess)
-        return cli_fail(status == kIOReturnBadArgument ? CLI_BAD_INPUT : CLI_FAILED, "%s: %s", options->input,
-                        error.message);
+        return cli_fail_about(status == kIOReturnBadArgument ? CLI_BAD_INPUT : CLI_FAILED, options->input,
+                              error.message);
 
     const double more = options->tail_seconds * input->rate_hz +
                         session->result.latency_frames * (input->rate_hz / device->sample_rate_hz) + 0.5;
@@ -418,11 +407,11 @@ open_client(struct stage *stage)
         .buffer_frames = lane_frames > least ? lane_frames : least,
         .priority = stage->session->options->priority < 0 ? -1 : 0,
     };
-    char text[160];
+    char text[CLI_STATUS_BYTES];
     const kern_return_t status = dx_client_open(stage->device, &config, &stage->client);
     if (status != kIOReturnSuccess)
         return cli_fail(CLI_BAD_DRIVER, "the device %s cannot be opened: %s", dx_device_uid(stage->device),
-                        describe(status, text, sizeof text));
+                        cli_status_text(status, text));
     return CLI_OK;
 }
 
@@ -440,6 +429,24 @@ clear_stage(struct stage *stage)
         OSObjectRelease(stage->drivers[i]);
 }
 
+/* --set KEY=VALUE, in the order given. */
+static int
+set_controls(struct stage *stage)
+{
+    const struct process_options *const options = stage->session->options;
+    for (size_t i = 0; i < options->set_count; i++) {
+        const char *const text = options->sets[i];
+        const size_t key_length = strcspn(text, "="); // there is one: see take_set()
+        char what[200];
+        (void)snprintf(what, sizeof what, "process: --set %s", text);
+        const struct cli_setting setting = {what, text, key_length, text + key_length + 1};
+        const int code = cli_set_control(stage->device, &setting);
+        if (code != CLI_OK)
+            return code;
+    }
+    return CLI_OK;
+}
+
 static int
 run_stage(struct stage *stage)
 {
@@ -454,7 +461,7 @@ run_stage(struct stage *stage)
     (void)snprintf(session->result.uid, sizeof session->result.uid, "%s", dx_device_uid(stage->device));
     find_driver(stage);
     /* A control may change what rates and formats there are: first it, and what the driver asks for then. */
-    code = process_set_controls(session->options, stage->device);
+    code = set_controls(stage);
     dx_host_settle(stage->host);
     if (code == CLI_OK)
         code = fit_device(stage);
@@ -486,6 +493,21 @@ process_run(struct process_session *session)
     return code;
 }
 
+/* A parameter that cannot be is a wrong argument; everything else is the plug-in's. */
+static int
+open_dsp(const char *spec, dx_dsp **ret_dsp)
+{
+    char path[PATH_MAX];
+    const char *const slash = strrchr(spec, '/');
+    const size_t name = slash ? (size_t)(slash - spec) : 0; // a folder's name may have a colon, a plug-in's has none
+    (void)snprintf(path, sizeof path, "%.*s", (int)(name + strcspn(spec + name, ":")), spec);
+    dx_error error = {""};
+    const kern_return_t status = dx_dsp_open(spec, ret_dsp, &error);
+    if (status == kIOReturnSuccess)
+        return CLI_OK;
+    return cli_fail_about(status == kIOReturnBadArgument ? CLI_USAGE : CLI_BAD_DRIVER, path, error.message);
+}
+
 int
 process_open(struct process_session *session, const struct process_options *options)
 {
@@ -497,10 +519,11 @@ process_open(struct process_session *session, const struct process_options *opti
                         "%s", error.message);
     status = dx_bundle_open(options->driver, &session->bundle, &error);
     if (status != kIOReturnSuccess)
-        return cli_fail(CLI_BAD_DRIVER, "%s: %s", options->driver, error.message);
+        return cli_fail_about(CLI_BAD_DRIVER, options->driver, error.message);
     for (size_t i = 0; i < options->dsp_count; i++) {
-        if (dx_dsp_open(options->dsps[i], &session->dsps[i].dsp, &error) != kIOReturnSuccess)
-            return cli_fail(CLI_BAD_DRIVER, "--dsp %s: %s", options->dsps[i], error.message);
+        const int code = open_dsp(options->dsps[i], &session->dsps[i].dsp);
+        if (code != CLI_OK)
+            return code;
     }
     (void)snprintf(session->result.identifier, sizeof session->result.identifier, "%s",
                    dx_bundle_identifier(session->bundle));

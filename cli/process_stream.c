@@ -38,7 +38,7 @@ static bool
 is_ending(struct stream *stream)
 {
     // relaxed: nothing else is published by it; the join orders the rest
-    return process_signal() != 0 || atomic_load_explicit(&stream->is_ending, memory_order_relaxed);
+    return cli_signal() != 0 || atomic_load_explicit(&stream->is_ending, memory_order_relaxed);
 }
 
 /* Fills the block with what is to be played next. */
@@ -150,7 +150,7 @@ record(struct stream *stream, double rate_hz)
                 kIOReturnSuccess)
                 return cli_fail(CLI_BAD_OUTPUT, "%s", error.message);
             recorded += count;
-            process_progress_show(recorded, stream->frames, rate_hz);
+            cli_progress_show(recorded, stream->frames, rate_hz);
         }
         position += count;
         if (stream->output_channels > 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A bar on the terminal's last line, on standard error.
 
-#include "cli/process.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static struct {
 } progress;
 
 void
-process_progress_set(bool is_shown)
+cli_progress_set(bool is_shown)
 {
     progress.is_shown = is_shown;
 }
@@ -32,15 +32,20 @@ now_ns(void)
 }
 
 void
-process_progress_show(uint64_t done, uint64_t total, double rate_hz)
+cli_progress_show(uint64_t done, uint64_t total, double rate_hz)
 {
-    if (!progress.is_shown || total == 0)
+    if (!progress.is_shown)
         return;
     const int64_t now = now_ns();
-    if (progress.is_drawn && now - progress.last_ns < INTERVAL_NS && done < total)
+    if (progress.is_drawn && now - progress.last_ns < INTERVAL_NS && (total == 0 || done < total))
         return;
     progress.last_ns = now;
     progress.is_drawn = true;
+    if (total == 0) {
+        (void)fprintf(stderr, "\r%.1f s\033[K", (double)done / rate_hz);
+        (void)fflush(stderr);
+        return;
+    }
 
     const unsigned filled = (unsigned)((double)WIDTH * (double)done / (double)total);
     char bar[WIDTH + 1];
@@ -54,7 +59,7 @@ process_progress_show(uint64_t done, uint64_t total, double rate_hz)
 }
 
 void
-process_progress_clear(void)
+cli_progress_clear(void)
 {
     if (!progress.is_drawn)
         return;

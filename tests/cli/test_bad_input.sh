@@ -58,7 +58,7 @@ expect 2 "has no device nowhere; it has: org.dextral.test" "${p[@]}" --device no
 
 # Controls.
 expect 2 "needs a value: --set KEY=VALUE" process --set
-for value in Source =1 ''; do
+for value in Source =1; do
     expect 2 "expected KEY=VALUE" "${p[@]}" --set "$value" in.wav out.wav
 done
 many=()
@@ -86,9 +86,17 @@ done
 for value in -0.1 2 nan ''; do
     expect 2 "expected a position" "${k[@]}" --set "Pan=$value" in.wav out.wav
 done
-expect 2 "expected one of: Line, A=B, Twin, Twin" "${k[@]}" --set Mode=Lines in.wav out.wav
+# what is shown is what was written, not what it was resolved to
+expect 2 "process: --set Mode=Lines: expected one of: Line, A=B, Twin, Twin" "${k[@]}" --set Mode=Lines in.wav out.wav
 expect 2 "several items have that name" "${k[@]}" --set Mode=Twin in.wav out.wav
-expect 4 "the driver refused --set nlvl/outp/0=Line: kIOReturnNotReady" "${k[@]}" --set Mode=Line in.wav out.wav
+expect 4 "process: --set Mode=Line: the driver refused it: kIOReturnNotReady" "${k[@]}" --set Mode=Line in.wav out.wav
+
+# Nothing where something belongs.
+for option in driver dsp device set rate seed output-format io-frames tail priority cpu; do
+    expect 2 "--$option is empty: --$option " process "--$option=" in.wav out.wav
+done
+expect 2 "the name of the input file is empty" "${p[@]}" '' out.wav
+expect 2 "the name of the output file is empty" "${p[@]}" in.wav ''
 
 # Input files.
 expect 3 "No such file" "${p[@]}" missing.wav out.wav
@@ -164,9 +172,20 @@ make_bundle Bad.dext GoodDriver
 sed -i 's|<string>Test</string>|<string>../../../lib/evil</string>|' Bad.dext/Info.plist
 expect 4 "own folder" process --offline --driver Bad.dext in.wav out.wav
 
-# Plug-ins.
-expect 4 "No such file" "${p[@]}" --dsp missing.so in.wav out.wav
+# A path stands in a message once.
+for path in Missing.dext in.wav "Bad.dext"; do
+    rm -f Bad.dext/Test.so
+    "$dextral" process --offline --driver "$path" in.wav out.wav 2>stderr && fail "$path was taken"
+    [ "$(grep -oF "$path" stderr | wc -l)" = 1 ] || fail "twice in a message: $(cat stderr)"
+done
+
+# Plug-ins: what is wrong with the plug-in is 4, a parameter that cannot be is 2, as for --set.
+expect 4 "dextral: missing.so: No such file" "${p[@]}" --dsp missing.so in.wav out.wav
 expect 4 "is no DSP plug-in" "${p[@]}" --dsp "Good.dext/Test.so:gain=1" in.wav out.wav
+expect 2 "expected PATH or PATH:name=value" "${p[@]}" --dsp ":gain=1" in.wav out.wav
+expect 2 'has no parameter "foo"; it has scale' "${p[@]}" --dsp "$modules/test_linear.so:foo=1" in.wav out.wav
+expect 2 "must be a number" "${p[@]}" --dsp "$modules/test_linear.so:scale=x" in.wav out.wav
+expect 2 "scale is -8 ... 8" "${p[@]}" --dsp "$modules/test_linear.so:scale=9" in.wav out.wav
 
 # Drivers.
 bad_driver() { # CLASS MESSAGE
