@@ -8,10 +8,11 @@
 
 /*
  * One packet is one message: a head of 8 bytes (magic, length of what follows; little-endian), and a dictionary as
- * OSSerialization writes it.  Descriptors ride along; a message names them by their place, from 0.
+ * OSSerialization writes it.  Descriptors ride along; a message names them by their place, from 0.  All widths are
+ * fixed: a program of 32 bits and one of 64 bits understand each other.
  */
 #define DX_WIRE_MAGIC 0x57584431u // "1DXW", little-endian
-#define DX_WIRE_MAX_BYTES (128u * 1024u)
+#define DX_WIRE_MAX_BYTES (128u * 1024u) // of a packet, head included
 #define DX_WIRE_MAX_FDS 40u
 
 /* A message that came.  Zeroed is none. */
@@ -32,19 +33,27 @@ int dx_message_take_fd(struct dx_message *message, uint32_t index);
  *
  * @param fds  borrowed; they may be closed as soon as this returns.
  * @return 0; -EAGAIN (no room now, on a non-blocking socket), -EPIPE or -ECONNRESET (the other side is gone),
- *         -EMSGSIZE (too long, or too many descriptors), -ENOMEM.
+ *         -EMSGSIZE (too long, or too many descriptors), -ENOMEM (also for what cannot be written: another class,
+ *         over 32 levels deep), -ETOOMANYREFS (more descriptors on their way than the user may have), -EBADF...
  *
  * Thread: any, one at a time for a socket.  Real-time: no.  Raises no SIGPIPE.
  */
 int dx_wire_send(int socket, const OSDictionary *body, const int *fds, uint32_t fd_count);
 
+/** A message's body as bytes, for dx_wire_send_serialized(): for one that waits, or goes to many.  +1, or NULL. */
+OSData *dx_wire_serialize(const OSDictionary *body);
+int dx_wire_send_serialized(int socket, const OSData *body, const int *fds, uint32_t fd_count);
+
 /**
  * Receives a message.
  *
  * @param ret_message  filled when 1 is returned; descriptors are close-on-exec.
- * @return 1; 0 (the other side has closed); -EAGAIN (nothing now, on a non-blocking socket); -EBADMSG (it was no
- *         message: truncated, oversized, not well-formed, or with more descriptors than fit; all of them are closed);
- *         -ENOMEM; another negative errno of recvmsg().
+ * @return 1; 0 (the other side has closed, and all that it had sent was received); -EAGAIN (nothing now, on a
+ *         non-blocking socket); -EBADMSG (it was no message: truncated, oversized, not well-formed, or with more
+ *         descriptors than fit, or than this process has left; all of them are closed; or there was no memory for its
+ *         values); -ENOMEM (nothing was received); another negative errno of recvmsg().
+ *
+ * Thread: any, one at a time for a socket.  Real-time: no.
  */
 int dx_wire_receive(int socket, struct dx_message *ret_message);
 
