@@ -7,7 +7,29 @@
 #include <dextral/host.h>
 #include <dextral/host_controls.h>
 
-/** All that the public functions tell of a device of this process.  +1, NULL without memory.  Thread: control. */
+/* Keys that more than one party uses; all are in docs/design/machine.md. */
+#define DX_KEY_STATE "state"
+#define DX_KEY_KIND "kind"
+#define DX_KEY_INPUTS "inputs"
+#define DX_KEY_OUTPUTS "outputs"
+#define DX_KEY_CONTROLS "controls"
+#define DX_KEY_PROPERTIES "properties"
+#define DX_KEY_LEFT_OUT "left-out"
+#define DX_STATE_RUNNING "running" // of DX_KEY_STATE: a driver is there
+
+/* A description is sent in one message, with room for what the supervisor adds to it. */
+#define DX_DESCRIPTION_MAX_BYTES (96u * 1024u)
+
+/**
+ * All that the public functions tell of a device of this process.
+ *
+ * Of a device with more formats, controls and custom properties than fit into DX_DESCRIPTION_MAX_BYTES, those at the end
+ * are not in it; DX_KEY_LEFT_OUT says how many.
+ *
+ * @return +1; NULL without memory.
+ *
+ * Thread: control.
+ */
 OSDictionary *dx_describe_device(dx_device *device);
 
 /*

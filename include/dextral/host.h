@@ -163,14 +163,24 @@ typedef struct dx_stream_info {
 } dx_stream_info;
 
 #define DX_MAX_STREAMS 32u ///< in one direction of a device
+#define DX_MAX_RATES 64u   ///< of a device, as they are told; a driver may have more
+#define DX_NAME_BYTES 128u ///< of a name as it is told, with its NUL; a longer one is cut
 
 /** A device as it is now. */
 typedef struct dx_device_info {
     uint32_t size;                 ///< sizeof(dx_device_info), set by the caller
+    char name[DX_NAME_BYTES];      ///< for people; empty where the driver gave none
+    char manufacturer[DX_NAME_BYTES]; ///< the same
+    IOUserAudioTransportType transport; ///< how it is attached
+    bool is_hidden;                ///< to be left out of lists
+    bool can_be_default_input;     ///< whether it may become the default
+    bool can_be_default_output;    ///< the same
     bool has_driver;               ///< whether a driver serves it now
     bool is_running;               ///< whether its IO thread runs
     double sample_rate_hz;         ///< nominal
     double actual_rate_hz;         ///< as the zero timestamps say; nominal before there are enough
+    uint32_t rate_count;           ///< how many of `rates_hz` are there
+    double rates_hz[DX_MAX_RATES]; ///< nominal rates that can be set
     uint32_t io_frames;            ///< frames in a cycle, N
     uint32_t ring_frames;          ///< zero-timestamp period, R
     uint32_t input_safety_frames;  ///< Si

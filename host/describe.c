@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Devices of this process as dictionaries.
+
+#include "audio/device.h"
+#include "host/fields.h"
+#include "host/protocol.h"
+#include "host/wire.h"
+
+#include <dextral/IOUserAudioDevice.h>
+#include <dextral/IOUserAudioStream.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What still fits into the description. */
+struct room {
+    size_t bytes;
+    uint32_t left_out;
+};
+
+/* Appends what is given up with it, if there is room.  @return false without memory. */
+static bool
+append_within(OSArray *array, OSObjectPtr object, struct room *room)
+{
+    OSData *const bytes = OSSerializationCreateFromObject(object);
+    bool done = object && bytes;
+    if (done && (room->left_out || OSDataGetLength(bytes) > room->bytes)) {
+        room->left_out++; // and so is whatever follows: a list has no holes
+    } else if (done) {
+        room->bytes -= OSDataGetLength(bytes);
+        done = OSArraySetObject(array, object);
+    }
+    OSObjectRelease(bytes);
+    OSObjectRelease(object);
+    return done;
+}
+
+static bool
+add_rates(OSDictionary *to, const double *rates_hz, uint32_t count)
+{
+    OSData *const data = OSDataCreateWithCapacity(count * sizeof *rates_hz);
+    bool done = data;
+    for (uint32_t i = 0; done && i < count; i++) {
+        uint64_t bits;
+        uint8_t bytes[sizeof bits];
+        memcpy(&bits, &rates_hz[i], sizeof bits);
+        for (size_t k = 0; k < sizeof bytes; k++)
+            bytes[k] = (uint8_t)(bits >> (8u * k));
+        done = OSDataAppendBytes(data, bytes, sizeof bytes);
+    }
+    return dx_wire_take(to, "rates", data) && done;
+}
+
+static bool
+add_formats(OSDictionary *to, IOUserAudioStream *stream, struct room *room)
+{
+    const size_t most = IOUserAudioStreamGetNumberAvailableStreamFormats(stream);
+    IOUserAudioStreamBasicDescription *const formats = calloc(most ? most : 1, sizeof *formats);
+    OSArray *const array = OSArrayCreate(most);
+    bool done = formats && array;
+    const size_t count = done ? IOUserAudioStreamGetAvailableStreamFormats(stream, formats, most) : 0;
+    for (size_t i = 0; done && i < count; i++)
+        done = append_within(array, dx_describe_format(&formats[i]), room);
+    free(formats);
+    return dx_wire_take(to, "formats", array) && done;
+}
+
+/* +1; `stream` is NULL where it has gone meanwhile. */
+static OSDictionary *
+describe_stream(const dx_stream_info *info, IOUserAudioStream *stream, struct room *room)
+{
+    OSDictionary *to = dx_fields_describe(&dx_stream_fields, info);
+    OSString *const name = stream ? IOUserAudioObjectGetName(stream) : NULL;
+    const bool done = to && (!name || OSDictionarySetObject(to, DX_KEY_NAME, name)) &&
+                      dx_wire_take(to, "physical", dx_describe_format(&info->physical)) &&
+                      dx_wire_take(to, "client", dx_describe_format(&info->client)) &&
+                      (!stream || add_formats(to, stream, room));
+    OSObjectRelease(name);
+    if (!done)
+        OSSafeReleaseNULL(to);
+    return to;
+}
+
+/* The stream of an id, +1; NULL where the device has none. */
+static IOUserAudioStream *
+copy_stream(IOUserAudioDevice *object, IOUserAudioStreamDirection direction, IOUserAudioObjectID id)
+{
+    IOUserAudioStream *streams[DX_MAX_STREAMS];
+    IOUserAudioStream *found = NULL;
+    uint32_t count = object ? dx_device_copy_streams(object, direction, streams, DX_MAX_STREAMS) : 0;
+    count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!found && IOUserAudioObjectGetObjectID(streams[i]) == id)
+            found = streams[i];
+        else
+            OSObjectRelease(streams[i]);
+    }
+    return found;
+}
+
+static bool
+add_streams(OSDictionary *to, IOUserAudioStreamDirection direction, const dx_device_info *info,
+            IOUserAudioDevice *object, struct room *room)
+{
+    const bool is_input = direction == IOUserAudioStreamDirectionInput;
+    const dx_stream_info *const infos = is_input ? info->inputs : info->outputs;
+    const uint32_t count = is_input ? info->input_streams : info->output_streams;
+    OSArray *const array = OSArrayCreate(count);
+    bool done = array;
+    for (uint32_t i = 0; done && i < count; i++) {
+        IOUserAudioStream *const stream = copy_stream(object, direction, infos[i].object);
+        OSDictionary *const description = describe_stream(&infos[i], stream, room);
+        done = description && OSArraySetObject(array, description);
+        OSObjectRelease(description);
+        OSObjectRelease(stream);
+    }
+    return dx_wire_take(to, is_input ? DX_KEY_INPUTS : DX_KEY_OUTPUTS, array) && done;
+}
+
+static bool
+add_selection(OSDictionary *to, const dx_control_info *info)
+{
+    OSArray *const selected = OSArrayCreate(info->selected_count);
+    bool done = selected;
+    for (uint32_t i = 0; done && i < info->selected_count; i++) {
+        OSNumber *const number = OSNumberCreate(info->selected[i], 32);
+        done = number && OSArraySetObject(selected, number);
+        OSObjectRelease(number);
+    }
+    return dx_wire_take(to, "selected", selected) && done;
+}
+
+static bool
+add_items(OSDictionary *to, dx_device *device, const dx_control_info *info)
+{
+    dx_control_item *const items = calloc(DX_MAX_SELECTOR_ITEMS, sizeof *items);
+    OSArray *const array = OSArrayCreate(info->item_count);
+    uint32_t count = 0;
+    bool done = items && array;
+    if (done && dx_device_get_control_items(device, info->key, items, DX_MAX_SELECTOR_ITEMS, &count) !=
+                    kIOReturnSuccess)
+        count = 0; // it has gone meanwhile: its end is told of next
+    for (uint32_t i = 0; done && i < count; i++) {
+        OSDictionary *const item = dx_fields_describe(&dx_item_fields, &items[i]);
+        done = item && OSArraySetObject(array, item);
+        OSObjectRelease(item);
+    }
+    free(items);
+    return dx_wire_take(to, "items", array) && done;
+}
+
+/* +1, NULL without memory. */
+static OSDictionary *
+describe_control(dx_device *device, const dx_control_info *info)
+{
+    OSDictionary *to = dx_fields_describe(&dx_control_fields, info);
+    const bool done = to && OSDictionarySetStringValue(to, DX_KEY_KIND, dx_control_kind_fields[info->kind].name) &&
+                      dx_fields_write(to, &dx_control_kind_fields[info->kind].fields, info) &&
+                      (info->kind != DX_CONTROL_SELECTOR ||
+                       (add_items(to, device, info) && add_selection(to, info)));
+    if (!done)
+        OSSafeReleaseNULL(to);
+    return to;
+}
+
+static bool
+add_controls(OSDictionary *to, dx_device *device, struct room *room)
+{
+    dx_control_info info = {.size = sizeof info};
+    OSArray *const array = OSArrayCreate(0);
+    bool done = array;
+    for (uint32_t i = 0; done && dx_device_get_control_at(device, i, &info) == kIOReturnSuccess; i++)
+        done = append_within(array, describe_control(device, &info), room);
+    return dx_wire_take(to, DX_KEY_CONTROLS, array) && done;
+}
+
+static bool
+add_properties(OSDictionary *to, dx_device *device, struct room *room)
+{
+    dx_custom_property_info info = {.size = sizeof info};
+    OSArray *const array = OSArrayCreate(0);
+    bool done = array;
+    for (uint32_t i = 0; done && dx_device_get_custom_property_at(device, i, &info) == kIOReturnSuccess; i++)
+        done = append_within(array, dx_fields_describe(&dx_property_fields, &info), room);
+    return dx_wire_take(to, DX_KEY_PROPERTIES, array) && done;
+}
+
+/* What an object tells beyond dx_device_get_info(). */
+static void
+complete_info(dx_device_info *info, IOUserAudioDevice *object)
+{
+    OSString *const name = IOUserAudioObjectGetName(object);
+    if (name)
+        dx_copy_text(info->name, sizeof info->name, OSStringGetCStringNoCopy(name));
+    OSObjectRelease(name);
+    info->transport = IOUserAudioDeviceGetTransportType(object);
+    info->is_hidden = IOUserAudioDeviceGetIsHidden(object);
+    info->can_be_default_input = IOUserAudioDeviceCanBeDefaultInputDevice(object);
+    info->can_be_default_output = IOUserAudioDeviceCanBeDefaultOutputDevice(object);
+    info->rate_count =
+        (uint32_t)IOUserAudioDeviceGetAvailableSampleRates(object, info->rates_hz, DX_MAX_RATES);
+}
+
+OSDictionary *
+dx_describe_device(dx_device *device)
+{
+    dx_device_info *const info = calloc(1, sizeof *info);
+    OSDictionary *to = info ? OSDictionaryCreate(0) : NULL;
+    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    struct room room = {.bytes = DX_DESCRIPTION_MAX_BYTES};
+    if (to) {
+        info->size = sizeof *info;
+        (void)dx_device_get_info(device, info); // fails for bad arguments alone
+        if (object)
+            complete_info(info, object);
+    }
+    const bool done = to && OSDictionarySetStringValue(to, DX_KEY_UID, dx_device_uid(device)) &&
+                      dx_fields_write(to, &dx_device_fields, info) &&
+                      add_rates(to, info->rates_hz, info->rate_count) &&
+                      add_streams(to, IOUserAudioStreamDirectionInput, info, object, &room) &&
+                      add_streams(to, IOUserAudioStreamDirectionOutput, info, object, &room) &&
+                      add_controls(to, device, &room) && add_properties(to, device, &room) &&
+                      OSDictionarySetUInt64Value(to, DX_KEY_LEFT_OUT, room.left_out);
+    if (!done)
+        OSSafeReleaseNULL(to);
+    OSObjectRelease(object);
+    free(info);
+    return to;
+}
