@@ -18,7 +18,7 @@
 
 struct change {
     dx_host *host;
-    dx_device *entry;               // +1; NULL: found when its turn comes
+    struct dx_entry *entry;               // +1; NULL: found when its turn comes
     IOUserAudioClockDevice *device; // +1
     IOUserAudioDriver *driver;      // +1; NULL: found when its turn comes
     uint64_t action;
@@ -103,7 +103,7 @@ take_snapshot(IOUserAudioDevice *device, struct snapshot *snapshot)
 }
 
 static void
-tell_stream_differences(dx_host *host, dx_device *entry, const struct snapshot *before,
+tell_stream_differences(dx_host *host, struct dx_entry *entry, const struct snapshot *before,
                         const struct snapshot *after, int direction, uint32_t index)
 {
     IOUserAudioObjectPropertySelector changed[8];
@@ -142,7 +142,7 @@ has_other_streams(const struct snapshot *before, const struct snapshot *after)
 }
 
 static void
-tell_differences(dx_host *host, dx_device *entry, IOUserAudioObjectID id, const struct snapshot *before,
+tell_differences(dx_host *host, struct dx_entry *entry, IOUserAudioObjectID id, const struct snapshot *before,
                  const struct snapshot *after)
 {
     IOUserAudioObjectPropertySelector changed[8];
@@ -198,12 +198,12 @@ dx_host_is_performing(dx_host *host, IOUserAudioClockDevice *device)
 }
 
 bool
-dx_host_is_changing(dx_host *host, dx_device *entry)
+dx_host_is_changing(dx_host *host, struct dx_entry *entry)
 {
     IOUserAudioClockDevice *const changing = atomic_load_explicit(&host->changing, memory_order_acquire);
     if (!changing)
         return false;
-    IOUserAudioDevice *const object = dx_device_copy_object(entry);
+    IOUserAudioDevice *const object = dx_entry_copy_object(&entry->device);
     OSObjectRelease(object); // compared, not used
     return (void *)object == (void *)changing;
 }
@@ -217,7 +217,7 @@ call_driver(struct change *change)
     void *const veto_context = host->veto_context;
     dx_mutex_unlock(&host->lock);
 
-    change->is_aborted = veto && change->entry && veto(veto_context, change->entry, change->action);
+    change->is_aborted = veto && change->entry && veto(veto_context, &change->entry->device, change->action);
     if (change->is_aborted) {
         (void)IOUserAudioClockDeviceAbortDeviceConfigurationChange(change->device, change->action,
                                                                    change->info); // aborted it is in any case
@@ -247,7 +247,7 @@ perform_without_entry(void *context)
 
 /* On the driver's queue. */
 static void
-perform(dx_device *entry, void *argument)
+perform(struct dx_entry *entry, void *argument)
 {
     struct change *const change = argument;
     dx_mutex_lock(&entry->lock);
@@ -280,7 +280,7 @@ perform(dx_device *entry, void *argument)
     dx_mutex_unlock(&entry->lock);
     const kern_return_t status = dx_entry_start_io(entry);
     if (status != kIOReturnSuccess) {
-        dx_host_log(change->host, "%s: IO does not start again: %s", entry->uid, dx_return_string(status));
+        dx_host_log(change->host, "%s: IO does not start again: %s", entry->device.uid, dx_return_string(status));
         if (change->status == kIOReturnSuccess)
             change->status = status;
     }
@@ -317,7 +317,7 @@ run_change(void *context)
 static void
 finish_change(struct change *change)
 {
-    dx_device_release(change->entry);
+    dx_entry_release(change->entry);
     OSObjectRelease(change->driver);
     OSObjectRelease(change->device);
     OSObjectRelease(change->info);
@@ -352,14 +352,14 @@ dx_host_request_configuration_change(dx_host *host, IOUserAudioClockDevice *devi
 }
 
 kern_return_t
-dx_host_change_and_wait(dx_host *host, dx_device *entry, uint64_t action, OSObjectPtr info)
+dx_host_change_and_wait(dx_host *host, struct dx_entry *entry, uint64_t action, OSObjectPtr info)
 {
-    IOUserAudioDevice *const object = dx_device_copy_object(entry);
+    IOUserAudioDevice *const object = dx_entry_copy_object(&entry->device);
     if (!object)
         return kIOReturnNoDevice;
     struct change change = {
         .host = host,
-        .entry = dx_device_retain(entry),
+        .entry = dx_entry_retain(entry),
         .device = (IOUserAudioClockDevice *)object, // takes
         .action = action,
         .info = OSObjectRetain(info),
@@ -392,11 +392,10 @@ has_rate(IOUserAudioDevice *object, double rate_hz)
 }
 
 kern_return_t
-dx_device_set_sample_rate(dx_device *device, double rate_hz)
+dx_entry_set_sample_rate(dx_device *device, double rate_hz)
 {
-    if (!device)
-        return kIOReturnBadArgument;
-    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    struct dx_entry *const entry = dx_entry_of(device);
+    IOUserAudioDevice *const object = dx_entry_copy_object(&entry->device);
     const bool is_there = object;
     const bool is_available = object && has_rate(object, rate_hz);
     OSObjectRelease(object);
@@ -408,19 +407,17 @@ dx_device_set_sample_rate(dx_device *device, double rate_hz)
     if (!info)
         return kIOReturnNoMemory;
     const kern_return_t status = dx_host_change_and_wait(
-        device->host, device, IOUserAudioReservedConfigChangeActionSampleRate, info);
+        entry->host, entry, IOUserAudioReservedConfigChangeActionSampleRate, info);
     OSObjectRelease(info);
     return status;
 }
 
 kern_return_t
-dx_device_set_stream_format(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
-                            const IOUserAudioStreamBasicDescription *format)
+dx_entry_set_stream_format(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
+                           const IOUserAudioStreamBasicDescription *format)
 {
-    if (!device || !format || index >= DX_MAX_STREAMS ||
-        (direction != IOUserAudioStreamDirectionInput && direction != IOUserAudioStreamDirectionOutput))
-        return kIOReturnBadArgument;
-    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    struct dx_entry *const entry = dx_entry_of(device);
+    IOUserAudioDevice *const object = dx_entry_copy_object(&entry->device);
     if (!object)
         return kIOReturnNoDevice;
     IOUserAudioStream *streams[DX_MAX_STREAMS];
@@ -443,7 +440,7 @@ dx_device_set_stream_format(dx_device *device, IOUserAudioStreamDirection direct
     OSObjectPtr const info = dx_configuration_info_for_stream_format(direction, index, format);
     if (!info)
         return kIOReturnNoMemory;
-    status = dx_host_change_and_wait(device->host, device, IOUserAudioReservedConfigChangeActionStreamFormat,
+    status = dx_host_change_and_wait(entry->host, entry, IOUserAudioReservedConfigChangeActionStreamFormat,
                                      info);
     OSObjectRelease(info);
     return status;

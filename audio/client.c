@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Clients: a lane to the device, a place in its input ring, and the clock to wait by.
 
-#include "audio/entry.h"
-#include "audio/host_state.h"
+#include "audio/client.h"
+
+#include "audio/engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,74 +18,11 @@
 /* How long it waits at least when a cycle is overdue, or none runs. */
 #define SHORTEST_PAUSE_NS 50000u
 
-/*
- * Nobody waits for anybody: a client reads the timeline page and sleeps until the time at which the cycle it
- * needs is due.  Where the page says that no cycle runs, or that the cycle is further behind than it will ever
- * catch up with, the client goes on by the clock alone: what it writes is not heard, what it reads is silence.
- */
-struct dx_client {
-    dx_device *device; // retained
-    dx_client *next;   // the device's list, under its lock
-    char *name;
-    dx_client_config config;
-    uint32_t requested_frames; // io_frames as asked for; 0: whatever the device's is
-    uint32_t output_generation;
-    uint32_t input_generation;
-    bool has_output;
-    bool has_input;
-    _Atomic bool running; // written under the device's lock
-
-    /* Starting and stopping set back what the writer and the reader work with: each takes a turn. */
-    _Atomic uint32_t writer_turn;
-    _Atomic uint32_t reader_turn;
-
-    struct dx_lane lane;
-    struct dx_lane_state lane_state; // the writer's own
-    struct dx_engine_source source;
-
-    struct dx_input_ring *ring; // retained
-    struct dx_lane_state known; // the reader's
-    uint64_t input_next;        // device time of the next frame to read
-    uint32_t input_bytes_per_frame;
-
-    struct dx_timeline_page page; // last good; the writer's and the reader's may differ
-    struct dx_timeline_page reader_page;
-
-    /* For dx_client_get_status(), from any thread. */
-    _Atomic uint64_t output_base;
-    _Atomic uint64_t output_frames;
-    _Atomic uint64_t input_base;
-    _Atomic uint64_t input_frames;
-    _Atomic uint64_t overrun_frames;
-    _Atomic uint64_t last_device_time;
-    _Atomic uint32_t output_distance; // of callbacks: from the due time to the end of what is heard; 0: none yet
-    _Atomic uint32_t input_distance;  // of callbacks: from the end of the input to the due time, less Si; 0: none yet
-
-    struct dx_task *task; // runs the callback
-    _Atomic uint32_t stop; // + 1 to make the task look
-    _Atomic bool ending;
-    void *callback_input;
-    void *callback_output;
-    uint32_t callback_frames;
-};
-
-dx_client *
-dx_client_next(dx_client *client)
-{
-    return client->next;
-}
-
 bool
-dx_client_is_running(const dx_client *client)
-{
-    return atomic_load_explicit(&client->running, memory_order_relaxed);
-}
-
-static bool
-is_cut_off(const dx_client *client) DX_REALTIME
+dx_client_is_cut_off(const dx_client *client) DX_REALTIME
 {
     const dx_device *const device = client->device;
-    /* acquire: pairs with the release in dx_entry_read_shapes(). */
+    /* acquire: pairs with the release where the shapes change. */
     return (client->has_output &&
             atomic_load_explicit(&device->output_shapes[client->config.output_stream].generation,
                                  memory_order_acquire) != client->output_generation) ||
@@ -93,36 +31,11 @@ is_cut_off(const dx_client *client) DX_REALTIME
                                  memory_order_acquire) != client->input_generation);
 }
 
-bool
-dx_client_is_cut_off(const dx_client *client)
-{
-    return is_cut_off(client);
-}
-
 uint32_t
 dx_client_io_frames(const dx_client *client)
 {
     const uint32_t frames = client->requested_frames;
     return frames && frames < SMALLEST_IO_FRAMES ? SMALLEST_IO_FRAMES : frames;
-}
-
-struct dx_engine_source *
-dx_client_source(dx_client *client)
-{
-    const bool synchronous = client->config.flags & DX_CLIENT_SYNCHRONOUS;
-    return client->has_output || synchronous ? &client->source : NULL;
-}
-
-uint32_t
-dx_client_recorded_streams(const dx_client *client)
-{
-    return client->has_input ? 1u << client->config.input_stream : 0u;
-}
-
-uint32_t
-dx_client_played_streams(const dx_client *client)
-{
-    return client->has_output ? 1u << client->config.output_stream : 0u;
 }
 
 /* ---- turns ---- */
@@ -173,18 +86,17 @@ count_stops(const dx_client *client) DX_REALTIME
 
 /* ---- the timeline, as a client sees it ---- */
 
-static void
-read_page(const dx_client *client, struct dx_timeline_page *page) DX_REALTIME
+void
+dx_client_read_page(const dx_client *client, struct dx_timeline_page *page) DX_REALTIME
 {
-    const struct dx_slots slots = {client->device->page_words, sizeof *page};
+    const struct dx_slots slots = dx_device_timeline(client->device);
     struct dx_timeline_page read;
     if (dx_slots_read(&slots, &read) && dx_timeline_page_is_sane(&read))
         *page = read;
 }
 
-/* Device time before which nothing that is written now can be heard. */
-static uint64_t
-find_consumed(const struct dx_timeline_page *page, uint64_t now) DX_REALTIME
+uint64_t
+dx_client_find_consumed(const struct dx_timeline_page *page, uint64_t now) DX_REALTIME
 {
     const double position = dx_timeline_page_position(page, now);
     double consumed;
@@ -195,9 +107,8 @@ find_consumed(const struct dx_timeline_page *page, uint64_t now) DX_REALTIME
     return consumed > (double)page->mixed_until ? (uint64_t)consumed : page->mixed_until;
 }
 
-/* Device time up to which input would have been read by now, were it read at all. */
-static uint64_t
-find_captured(const struct dx_timeline_page *page, uint64_t now) DX_REALTIME
+uint64_t
+dx_client_find_captured(const struct dx_timeline_page *page, uint64_t now) DX_REALTIME
 {
     double behind = (double)page->io_frames + page->input_safety;
     if (page->state == DX_TIMELINE_RUNNING)
@@ -231,6 +142,44 @@ sleep_until(dx_client *client, uint64_t until)
         (void)dx_clock_wait(client->device->clock, &client->stop, stop, until, &reason);
 }
 
+/* ---- what the engine counts ---- */
+
+/* Never goes back, for nobody who asks twice. */
+static uint64_t
+advance(_Atomic uint64_t *last, uint64_t value) DX_REALTIME
+{
+    /* relaxed: the largest value is what counts, not who stored it. */
+    uint64_t seen = atomic_load_explicit(last, memory_order_relaxed);
+    while (seen < value && !atomic_compare_exchange_weak_explicit(last, &seen, value, memory_order_relaxed,
+                                                                  memory_order_relaxed))
+        ;
+    return seen > value ? seen : value;
+}
+
+static uint64_t
+total(struct dx_client_total *total, const _Atomic uint32_t *counter) DX_REALTIME
+{
+    const uint64_t now = atomic_load_explicit(&total->before, memory_order_relaxed) +
+                         (counter ? atomic_load_explicit(counter, memory_order_relaxed) : 0u);
+    return advance(&total->last, now);
+}
+
+static uint64_t
+count_underruns(dx_client *client) DX_REALTIME
+{
+    /* acquire: pairs with the release in dx_client_set_counters(). */
+    const struct dx_member_counters *const counters = atomic_load_explicit(&client->counters, memory_order_acquire);
+    return total(&client->underruns, counters ? &counters->underrun_frames : NULL);
+}
+
+static uint64_t
+count_limited(dx_client *client) DX_REALTIME
+{
+    /* acquire: as above. */
+    const struct dx_member_counters *const counters = atomic_load_explicit(&client->counters, memory_order_acquire);
+    return total(&client->limited, counters ? &counters->limited_samples : NULL);
+}
+
 /* ---- output ---- */
 
 static void
@@ -257,8 +206,8 @@ find_room(dx_client *client, uint64_t now) DX_REALTIME
     struct dx_lane_state *const state = &client->lane_state;
     uint64_t oldest = 0;
     if (dx_client_is_running(client)) {
-        read_page(client, &client->page);
-        const uint64_t consumed = find_consumed(&client->page, now);
+        dx_client_read_page(client, &client->page);
+        const uint64_t consumed = dx_client_find_consumed(&client->page, now);
         if (state->base + state->end < consumed)
             rebase_output(client, consumed + client->config.lead_frames);
         oldest = consumed > state->base ? consumed - state->base : 0;
@@ -313,7 +262,7 @@ dx_client_write(dx_client *client, const void *data, uint32_t frames, uint64_t d
     const uint8_t *from = data;
     uint32_t done = 0;
     while (done < frames) {
-        if (is_cut_off(client))
+        if (dx_client_is_cut_off(client))
             return kIOReturnUnsupportedMode;
         const uint64_t now = dx_clock_now_ns(clock);
         if (!try_turn(&client->writer_turn)) { // being started or stopped at this moment
@@ -364,8 +313,8 @@ dx_client_drain(dx_client *client, uint64_t deadline_ns)
     end_turn(&client->writer_turn);
     for (;;) {
         const uint64_t now = dx_clock_now_ns(client->device->clock);
-        read_page(client, &page);
-        if (is_cut_off(client))
+        dx_client_read_page(client, &page);
+        if (dx_client_is_cut_off(client))
             return kIOReturnUnsupportedMode;
         if (is_stopping(client))
             return kIOReturnNotReady;
@@ -387,7 +336,7 @@ static uint32_t
 copy_input(dx_client *client, uint64_t time, void *data, uint32_t frames) DX_REALTIME
 {
     const size_t bytes = client->input_bytes_per_frame;
-    const struct dx_span span = dx_lane_copy(&client->ring->lane, &client->known, time, frames, data);
+    const struct dx_span span = dx_lane_copy(client->ring, &client->known, time, frames, data);
     memset(data, 0, span.first * bytes);
     memset((uint8_t *)data + span.last * bytes, 0, (frames - span.last) * bytes);
     return frames - (span.last - span.first);
@@ -397,11 +346,11 @@ copy_input(dx_client *client, uint64_t time, void *data, uint32_t frames) DX_REA
 static uint32_t
 read_some(dx_client *client, void *data, uint32_t frames, uint64_t now, uint32_t *lost) DX_REALTIME
 {
-    read_page(client, &client->reader_page);
+    dx_client_read_page(client, &client->reader_page);
     const struct dx_timeline_page *const page = &client->reader_page;
-    const uint64_t captured = find_captured(page, now);
+    const uint64_t captured = dx_client_find_captured(page, now);
 
-    (void)dx_lane_read_state(&client->ring->lane, &client->known);
+    (void)dx_lane_read_state(client->ring, &client->known);
     uint64_t end = client->known.flags & DX_LANE_RUNNING ? client->known.end : 0;
     const bool is_there = end > client->input_next;
     if (captured > end)
@@ -411,8 +360,8 @@ read_some(dx_client *client, void *data, uint32_t frames, uint64_t now, uint32_t
 
     const uint64_t left = end - client->input_next;
     uint32_t n = left < frames ? (uint32_t)left : frames;
-    if (n > client->ring->lane.ring_frames)
-        n = client->ring->lane.ring_frames;
+    if (n > client->ring->ring_frames)
+        n = client->ring->ring_frames;
     const uint32_t missing = copy_input(client, client->input_next, data, n);
     if (is_there || page->state == DX_TIMELINE_RUNNING)
         *lost += missing;
@@ -441,7 +390,7 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
     uint32_t done = 0;
     uint32_t lost = 0;
     while (done < frames) {
-        if (is_cut_off(client))
+        if (dx_client_is_cut_off(client))
             return kIOReturnUnsupportedMode;
         const uint64_t now = dx_clock_now_ns(clock);
         if (!try_turn(&client->reader_turn)) { // being started or stopped at this moment
@@ -457,7 +406,7 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
         uint32_t missing = 0;
         const uint32_t n = read_some(client, to, frames - done, now, &missing);
         /* A part at a time, however much is wanted: the ring does not hold more. */
-        const uint32_t quarter = client->ring->lane.ring_frames / 4u ? client->ring->lane.ring_frames / 4u : 1u;
+        const uint32_t quarter = client->ring->ring_frames / 4u ? client->ring->ring_frames / 4u : 1u;
         const uint32_t want = frames - done - n < quarter ? frames - done - n : quarter;
         const uint64_t look = find_next_look(&client->reader_page, now, want);
         if (missing)
@@ -532,9 +481,9 @@ count_overrun(dx_client *client, uint64_t frames) DX_REALTIME
 static bool
 is_input_ready(dx_client *client, uint64_t now) DX_REALTIME
 {
-    (void)dx_lane_read_state(&client->ring->lane, &client->known);
+    (void)dx_lane_read_state(client->ring, &client->known);
     uint64_t end = client->known.flags & DX_LANE_RUNNING ? client->known.end : 0;
-    const uint64_t captured = find_captured(&client->page, now);
+    const uint64_t captured = dx_client_find_captured(&client->page, now);
     if (captured > end)
         end = captured;
     return end >= client->input_next + client->callback_frames;
@@ -558,7 +507,7 @@ static void
 prepare_output(dx_client *client, dx_client_cycle *cycle, uint64_t due) DX_REALTIME
 {
     struct dx_lane_state *const state = &client->lane_state;
-    const uint64_t consumed = find_consumed(&client->page, dx_clock_now_ns(client->device->clock));
+    const uint64_t consumed = dx_client_find_consumed(&client->page, dx_clock_now_ns(client->device->clock));
     if (!(state->flags & DX_LANE_RUNNING) || state->base + state->end < consumed) {
         state->flags |= DX_LANE_RUNNING;
         rebase_output(client, find_heard(client, due, consumed));
@@ -583,8 +532,8 @@ call_client(dx_client *client, uint64_t due, uint64_t due_ns) DX_REALTIME
 
     if (client->has_input)
         call_input(client, &cycle);
-    cycle.lost_frames = atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) +
-                        atomic_load_explicit(&client->source.underrun_frames, memory_order_relaxed);
+    cycle.lost_frames =
+        atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + count_underruns(client);
     if (client->has_output)
         prepare_output(client, &cycle, due);
     client->config.callback(client->config.context, &cycle, client->has_input ? client->callback_input : NULL,
@@ -636,8 +585,8 @@ run_callbacks(void *argument)
     dx_clock *const clock = client->device->clock;
     uint64_t due = 0;
 
-    while (!atomic_load_explicit(&client->ending, memory_order_acquire) && !is_cut_off(client)) {
-        read_page(client, &client->page);
+    while (!atomic_load_explicit(&client->ending, memory_order_acquire) && !dx_client_is_cut_off(client)) {
+        dx_client_read_page(client, &client->page);
         const uint64_t now = dx_clock_now_ns(clock);
         if (client->page.state == DX_TIMELINE_NONE) {
             sleep_until(client, find_next_look(&client->page, now, 1)); // there is no time yet to be called in
@@ -669,9 +618,6 @@ status_from_errno(int r)
 static void
 free_client(dx_client *client)
 {
-    dx_lane_finish(&client->lane);
-    dx_input_ring_release(client->ring);
-    free(client->source.input_buffer);
     free(client->callback_input);
     free(client->callback_output);
     free(client->name);
@@ -679,92 +625,76 @@ free_client(dx_client *client)
     free(client);
 }
 
-/* Whether another client has the stream for itself. */
-static bool
-is_taken(const dx_device *device, const dx_client *client)
+/* As in dx_client_config: below the IO thread's, plain where that is plain or as low as can be. */
+static int32_t
+find_default_priority(int32_t io_priority)
 {
-    for (dx_client *other = device->clients; other; other = other->next)
-        if (other->has_output && other->config.output_stream == client->config.output_stream &&
-            !is_cut_off(other))
-            return true;
-    return false;
+    if (io_priority <= 1)
+        return -1;
+    return io_priority > BELOW_IO_PRIORITY ? io_priority - BELOW_IO_PRIORITY : 1;
 }
 
-static kern_return_t
-open_output(dx_client *client)
+void
+dx_client_settle_config(dx_client *client, const struct dx_client_defaults *defaults)
 {
-    dx_device *const device = client->device;
-    const uint32_t index = client->config.output_stream;
-    if (index >= device->output_count)
-        return kIOReturnBadArgument;
-    const struct dx_stream_shape *const shape = &device->output_shapes[index];
-    client->has_output = false;
-    if (!shape->is_mixable && is_taken(device, client))
-        return kIOReturnExclusiveAccess;
-    client->has_output = true;
-    client->output_generation = atomic_load_explicit(&shape->generation, memory_order_relaxed);
-    if (client->config.flags & DX_CLIENT_SYNCHRONOUS)
-        return kIOReturnSuccess;
+    dx_client_config *const config = &client->config;
+    const uint32_t wanted = defaults->wanted_io_frames;
+    if (!config->priority)
+        config->priority = find_default_priority(defaults->io_priority);
+    if (!config->io_frames) {
+        struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
+        dx_client_read_page(client, &page);
+        config->io_frames = page.io_frames ? page.io_frames : wanted ? wanted : defaults->largest_io_frames;
+    }
+    if (!config->lead_frames) {
+        const uint32_t own = config->io_frames;
+        const uint32_t device_frames = wanted ? wanted : defaults->largest_io_frames;
+        config->lead_frames = own + device_frames;
+        /* Where callbacks and cycles are out of step, one may be due right before the other: as much again. */
+        const uint32_t n = wanted || own > device_frames ? device_frames : own;
+        if (own % n != 0 && n % own != 0)
+            config->lead_frames += n;
+    }
+}
 
+kern_return_t
+dx_client_create_lane(dx_client *client, const struct dx_stream_shape *shape,
+                      const struct dx_client_defaults *defaults)
+{
     /* Room for what is written ahead, for a cycle that comes late, and for as much again. */
     struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
-    read_page(client, &page);
-    uint64_t frames = client->config.buffer_frames;
+    dx_client_read_page(client, &page);
+    const dx_client_config *const config = &client->config;
+    uint64_t frames = config->buffer_frames;
     if (!frames) {
-        const uint64_t n = page.io_frames ? page.io_frames : client->config.io_frames;
-        const uint64_t tolerance = device->object ? dx_device_object_get_late_tolerance(device->object) : 0;
-        frames = 4u * (uint64_t)client->config.io_frames + client->config.lead_frames + 3u * n + tolerance;
+        const uint64_t n = page.io_frames ? page.io_frames : config->io_frames;
+        frames = 4u * (uint64_t)config->io_frames + config->lead_frames + 3u * n + defaults->late_tolerance_frames;
         frames = frames < 8192u ? 8192u : frames;
     }
-    if (frames < client->config.lead_frames + (uint64_t)client->config.io_frames)
-        return kIOReturnBadArgument;
-    if (frames > (1u << 26))
+    if (frames < config->lead_frames + (uint64_t)config->io_frames || frames > (1u << 26))
         return kIOReturnBadArgument;
     const int r = dx_lane_create(&client->lane, "dextral-lane", (uint32_t)frames, shape->client_bytes_per_frame);
-    if (r < 0)
-        return status_from_errno(r);
-    client->source.lane = &client->lane;
-    return kIOReturnSuccess;
+    return r < 0 ? status_from_errno(r) : kIOReturnSuccess;
 }
 
-static kern_return_t
-open_input(dx_client *client)
+void
+dx_client_set_counters(dx_client *client, const struct dx_member_counters *counters)
 {
-    dx_device *const device = client->device;
-    const uint32_t index = client->config.input_stream;
-    if (index >= device->input_count)
-        return kIOReturnBadArgument;
-    const struct dx_stream_shape *const shape = &device->input_shapes[index];
-    client->input_generation = atomic_load_explicit(&shape->generation, memory_order_relaxed);
-    client->input_bytes_per_frame = shape->client_bytes_per_frame;
-    const kern_return_t status = dx_entry_get_input_ring(device, index, &client->ring);
-    if (status == kIOReturnSuccess)
-        client->has_input = true;
-    return status;
+    /* Totals as they were last seen: for a moment they may seem to be less, which advance() hides. */
+    const uint64_t underruns = atomic_load_explicit(&client->underruns.last, memory_order_relaxed);
+    const uint64_t limited = atomic_load_explicit(&client->limited.last, memory_order_relaxed);
+    /* release: pairs with the acquire in count_underruns() and count_limited(). */
+    atomic_store_explicit(&client->counters, counters, memory_order_release);
+    atomic_store_explicit(&client->underruns.before, underruns, memory_order_relaxed);
+    atomic_store_explicit(&client->limited.before, limited, memory_order_relaxed);
 }
 
+/* Touched, because the client's thread is real-time too. */
 static kern_return_t
-open_callback(dx_client *client)
+make_callback_buffers(dx_client *client)
 {
-    const bool synchronous = client->config.flags & DX_CLIENT_SYNCHRONOUS;
-    uint32_t frames = client->config.io_frames;
-    if (synchronous) {
-        /* The engine's chunks follow the output stream, or the input stream of a client that only records. */
-        const dx_device *const device = client->device;
-        frames = dx_engine_chunk_frames(
-            client->has_output ? device->output_shapes[client->config.output_stream].channels
-                               : device->input_shapes[client->config.input_stream].channels);
-        if (client->has_input) {
-            client->source.input_buffer = calloc(frames, client->input_bytes_per_frame);
-            if (!client->source.input_buffer)
-                return kIOReturnNoMemory;
-            (void)dx_pages_touch(client->source.input_buffer, (size_t)frames * client->input_bytes_per_frame,
-                                 true); // the IO thread writes it: that it is there counts
-        }
-        return kIOReturnSuccess;
-    }
+    const uint32_t frames = client->config.io_frames;
     client->callback_frames = frames;
-    /* Touched, because the client's thread is real-time too. */
     if (client->has_input) {
         client->callback_input = calloc(frames, client->input_bytes_per_frame);
         if (!client->callback_input)
@@ -778,46 +708,6 @@ open_callback(dx_client *client)
         (void)dx_pages_touch(client->callback_output, (size_t)frames * client->lane.bytes_per_frame, true);
     }
     return kIOReturnSuccess;
-}
-
-static kern_return_t
-open_streams(dx_client *client)
-{
-    kern_return_t status = kIOReturnSuccess;
-    if (client->config.output_stream != DX_NO_STREAM)
-        status = open_output(client);
-    if (status == kIOReturnSuccess && client->config.input_stream != DX_NO_STREAM)
-        status = open_input(client);
-    if (status == kIOReturnSuccess && client->config.callback)
-        status = open_callback(client);
-    return status;
-}
-
-static uint32_t
-count_clients(const dx_device *device)
-{
-    uint32_t n = 0;
-    for (const dx_client *client = device->clients; client; client = client->next)
-        n++;
-    return n;
-}
-
-static void
-append_client(dx_device *device, dx_client *client)
-{
-    dx_client **link = &device->clients;
-    while (*link)
-        link = &(*link)->next;
-    *link = client;
-}
-
-/* As in dx_client_config: below the IO thread's, plain where that is plain or as low as can be. */
-static int32_t
-find_default_priority(int32_t io_priority)
-{
-    if (io_priority <= 1)
-        return -1;
-    return io_priority > BELOW_IO_PRIORITY ? io_priority - BELOW_IO_PRIORITY : 1;
 }
 
 static bool
@@ -853,99 +743,18 @@ dx_client_open(dx_device *device, const dx_client_config *config, dx_client **re
     }
     strcpy(client->name, name);
     client->config.name = client->name;
-    client->source.output_stream = config->output_stream;
-    client->source.input_stream = config->input_stream;
-    if (config->flags & DX_CLIENT_SYNCHRONOUS) {
-        client->source.callback = config->callback;
-        client->source.context = config->context;
+    kern_return_t status = device->ops->join(device, client);
+    if (status == kIOReturnSuccess && config->callback && !(config->flags & DX_CLIENT_SYNCHRONOUS)) {
+        status = make_callback_buffers(client);
+        if (status != kIOReturnSuccess)
+            device->ops->leave(device, client);
     }
-
-    dx_mutex_lock(&device->lock);
-    if (!device->host) { // the host is gone
-        dx_mutex_unlock(&device->lock);
-        free_client(client);
-        return kIOReturnNoDevice;
-    }
-    if (!client->config.priority)
-        client->config.priority = find_default_priority(device->host->config.io_priority);
-    if (!client->config.io_frames) {
-        struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
-        read_page(client, &page);
-        client->config.io_frames = page.io_frames                ? page.io_frames
-                                   : device->wanted_io_frames    ? device->wanted_io_frames
-                                                                 : device->host->config.io_frames;
-    }
-    if (!client->config.lead_frames) {
-        const uint32_t own = client->config.io_frames;
-        const uint32_t device_frames =
-            device->wanted_io_frames ? device->wanted_io_frames : device->host->config.io_frames;
-        client->config.lead_frames = own + device_frames;
-        /* Where callbacks and cycles are out of step, one may be due right before the other: as much again. */
-        const uint32_t n = device->wanted_io_frames || own > device_frames ? device_frames : own;
-        if (own % n != 0 && n % own != 0)
-            client->config.lead_frames += n;
-    }
-    kern_return_t status = kIOReturnSuccess;
-    if (count_clients(device) >= DX_ENGINE_MAX_SOURCES)
-        status = kIOReturnNoResources;
-    if (status == kIOReturnSuccess)
-        status = open_streams(client);
-    if (status == kIOReturnSuccess)
-        append_client(device, client);
-    dx_mutex_unlock(&device->lock);
-
     if (status != kIOReturnSuccess) {
         free_client(client);
         return status;
     }
     *ret_client = client;
     return kIOReturnSuccess;
-}
-
-struct start {
-    dx_client *client;
-    kern_return_t status;
-};
-
-static void
-set_running(dx_client *client, bool running)
-{
-    dx_mutex_lock(&client->device->lock);
-    atomic_store_explicit(&client->running, running, memory_order_release);
-    dx_mutex_unlock(&client->device->lock);
-}
-
-/* On the driver's queue: the client counts as running, and so does the device. */
-static void
-start_client(dx_device *device, void *argument)
-{
-    struct start *const start = argument;
-    set_running(start->client, true);
-    start->status = dx_entry_start_io(device);
-    if (start->status != kIOReturnSuccess)
-        set_running(start->client, false);
-    dx_mutex_lock(&device->lock);
-    dx_entry_replan(device);
-    dx_mutex_unlock(&device->lock);
-}
-
-/* On the driver's queue. */
-static void
-stop_client(dx_device *device, void *argument)
-{
-    dx_client *const client = argument;
-    dx_mutex_lock(&device->lock);
-    atomic_store_explicit(&client->running, false, memory_order_release);
-    bool others = false;
-    for (const dx_client *other = device->clients; other; other = other->next)
-        others |= dx_client_is_running(other);
-    device->is_interrupted &= others; // without others nobody misses anything
-    dx_mutex_unlock(&device->lock);
-    if (!others)
-        dx_entry_stop_io(device, true);
-    dx_mutex_lock(&device->lock);
-    dx_entry_replan(device);
-    dx_mutex_unlock(&device->lock);
 }
 
 /* Sets where the first frames are, once device time runs. */
@@ -955,7 +764,7 @@ set_start(dx_client *client)
     take_turn(client, &client->writer_turn);
     take_turn(client, &client->reader_turn);
     const uint64_t now = dx_clock_now_ns(client->device->clock);
-    read_page(client, &client->page);
+    dx_client_read_page(client, &client->page);
     client->reader_page = client->page;
     const struct dx_timeline_page *const page = &client->page;
     const uint64_t position = (uint64_t)dx_timeline_page_position(page, now) + 1u;
@@ -965,12 +774,12 @@ set_start(dx_client *client)
         atomic_store_explicit(&client->input_frames, 0, memory_order_relaxed);
         memset(&client->known, 0, sizeof client->known);
     }
-    if (client->has_output && client->source.lane) {
+    if (client->has_output && client->lane.data) {
         struct dx_lane_state *const state = &client->lane_state;
         state->epoch++;
         /* Callbacks are placed by when the first of them is due. */
         state->flags = client->config.callback ? 0u : DX_LANE_RUNNING;
-        state->base = find_output_start(client, page, position, find_consumed(page, now)) - state->begin;
+        state->base = find_output_start(client, page, position, dx_client_find_consumed(page, now)) - state->begin;
         publish_output(client);
     }
     end_turn(&client->reader_turn);
@@ -984,21 +793,16 @@ dx_client_start(dx_client *client)
         return kIOReturnBadArgument;
     if (dx_client_is_running(client))
         return kIOReturnSuccess;
-    if (is_cut_off(client))
+    if (dx_client_is_cut_off(client))
         return kIOReturnUnsupportedMode;
 
     dx_device *const device = client->device;
-    const uint32_t timeouts = atomic_load_explicit(&device->signal.timeouts, memory_order_acquire);
-    struct start start = {.client = client};
     atomic_store_explicit(&client->ending, false, memory_order_release);
-    dx_entry_run(device, start_client, &start);
-    if (start.status != kIOReturnSuccess)
-        return start.status;
-    /* It may have timed out, and been stopped by another client or the watcher, before this one looks. */
-    if (dx_engine_wait_started(device->clock, &device->signal) == DX_ENGINE_TIMED_OUT ||
-        atomic_load_explicit(&device->signal.timeouts, memory_order_acquire) != timeouts) {
-        dx_client_stop(client);
-        return kIOReturnTimeout;
+    atomic_store_explicit(&client->running, true, memory_order_release);
+    const kern_return_t started = device->ops->start(device, client);
+    if (started != kIOReturnSuccess) {
+        atomic_store_explicit(&client->running, false, memory_order_release);
+        return started;
     }
 
     set_start(client);
@@ -1025,8 +829,9 @@ dx_client_stop(dx_client *client)
     dx_task_join(client->task);
     client->task = NULL;
 
-    dx_entry_run(client->device, stop_client, client);
-    if (client->has_output && client->source.lane) {
+    atomic_store_explicit(&client->running, false, memory_order_release);
+    client->device->ops->stop(client->device, client);
+    if (client->has_output && client->lane.data) {
         struct dx_lane_state *const state = &client->lane_state;
         /* Frames not yet heard are dropped; the next start counts from 0 again. */
         take_turn(client, &client->writer_turn);
@@ -1043,29 +848,8 @@ dx_client_close(dx_client *client)
     if (!client)
         return;
     dx_client_stop(client);
-    dx_device *const device = client->device;
-    dx_mutex_lock(&device->lock);
-    for (dx_client **link = &device->clients; *link; link = &(*link)->next)
-        if (*link == client) {
-            *link = client->next;
-            break;
-        }
-    dx_host *const host = device->host;
-    dx_mutex_unlock(&device->lock);
+    client->device->ops->leave(client->device, client);
     free_client(client);
-    if (host)
-        dx_host_forget_unused(host);
-}
-
-/* Device time never goes back, for nobody who asks twice. */
-static uint64_t
-advance(_Atomic uint64_t *last, uint64_t time) DX_REALTIME
-{
-    uint64_t seen = atomic_load_explicit(last, memory_order_relaxed);
-    while (seen < time && !atomic_compare_exchange_weak_explicit(last, &seen, time, memory_order_relaxed,
-                                                                 memory_order_relaxed))
-        ;
-    return seen > time ? seen : time;
 }
 
 static uint32_t
@@ -1081,7 +865,7 @@ dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIM
         return kIOReturnBadArgument;
 
     struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
-    read_page(client, &page);
+    dx_client_read_page(client, &page);
     const uint64_t now = dx_clock_now_ns(client->device->clock);
     const uint64_t position = (uint64_t)dx_timeline_page_position(&page, now);
     const bool synchronous = client->config.flags & DX_CLIENT_SYNCHRONOUS;
@@ -1094,14 +878,13 @@ dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIM
         .device_time = advance(&client->last_device_time, position),
         .host_time_ns = now,
         .output_base = atomic_load_explicit(&client->output_base, memory_order_relaxed),
-        .output_frames = synchronous
-                             ? atomic_load_explicit(&client->source.frames, memory_order_relaxed)
-                             : atomic_load_explicit(&client->output_frames, memory_order_relaxed),
+        .output_frames = atomic_load_explicit(
+            client->synchronous_frames ? client->synchronous_frames : &client->output_frames, memory_order_relaxed),
         .input_base = atomic_load_explicit(&client->input_base, memory_order_relaxed),
         .input_frames = atomic_load_explicit(&client->input_frames, memory_order_relaxed),
-        .underrun_frames = atomic_load_explicit(&client->source.underrun_frames, memory_order_relaxed),
+        .underrun_frames = count_underruns(client),
         .overrun_frames = atomic_load_explicit(&client->overrun_frames, memory_order_relaxed),
-        .limited_samples = atomic_load_explicit(&client->source.limited_samples, memory_order_relaxed),
+        .limited_samples = count_limited(client),
         .output_latency_frames =
             (distance ? distance : n + page.output_safety + (synchronous ? 0 : client->config.lead_frames)) +
             (client->has_output ? load_latency(&client->device->output_shapes[client->config.output_stream]) : 0),

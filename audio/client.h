@@ -12,6 +12,13 @@
  * needs is due.  Where the page says that no cycle runs, or that the cycle is further behind than it will ever
  * catch up with, the client goes on by the clock alone: what it writes is not heard, what it reads is silence.
  */
+
+/* What the engine has counted for a client, over all drivers it had. */
+struct dx_client_total {
+    _Atomic uint64_t before; // by the drivers before this one
+    _Atomic uint64_t last;   // all of it, as last seen: never goes back
+};
+
 struct dx_client {
     dx_device *device; // retained
     char *name;
@@ -28,8 +35,9 @@ struct dx_client {
     struct dx_lane lane;             // its own: written here, read by the engine
     const struct dx_lane *ring;      // the input ring; stays where it is when a new driver's takes its place
     uint32_t input_bytes_per_frame;
-    const struct dx_member_counters *_Atomic counters; // in the device's page
-    void *synchronous_input;         // of a synchronous client: a chunk for its input
+    const struct dx_member_counters *_Atomic counters; // in the device's page: dx_client_set_counters()
+    const _Atomic uint64_t *synchronous_frames;        // of a synchronous client: those it was called for
+    void *synchronous_input;                           // and a chunk for its input
 
     /* Starting and stopping set back what the writer and the reader work with: each takes a turn. */
     _Atomic uint32_t writer_turn;
@@ -47,6 +55,8 @@ struct dx_client {
     _Atomic uint64_t input_base;
     _Atomic uint64_t input_frames;
     _Atomic uint64_t overrun_frames;
+    struct dx_client_total underruns;
+    struct dx_client_total limited;
     _Atomic uint64_t last_device_time;
     _Atomic uint32_t output_distance; // of callbacks: from the due time to the end of what is heard; 0: none yet
     _Atomic uint32_t input_distance;  // of callbacks: from the end of the input to the due time, less Si; 0: none yet
@@ -80,7 +90,27 @@ uint64_t dx_client_find_consumed(const struct dx_timeline_page *page, uint64_t n
 /** Device time up to which input would have been read by now, were it read at all. */
 uint64_t dx_client_find_captured(const struct dx_timeline_page *page, uint64_t now_ns) DX_REALTIME;
 
-/** Makes a lane as a client of a stream of this shape needs it: for `join`. */
-kern_return_t dx_client_create_lane(dx_client *client, const struct dx_stream_shape *shape);
+/* What those settings of a client depend on that its program left open. */
+struct dx_client_defaults {
+    uint32_t wanted_io_frames;      // the device's IO size as somebody has set it; 0: by its clients
+    uint32_t largest_io_frames;     // the device's IO size when no client asks for less
+    uint32_t late_tolerance_frames; // the device's
+    int32_t io_priority;            // of the IO thread
+};
+
+/** Fills in what client->config left open: for `join`. */
+void dx_client_settle_config(dx_client *client, const struct dx_client_defaults *defaults);
+
+/** Makes a lane as a client of a stream of this shape needs it: for `join`, after dx_client_settle_config(). */
+kern_return_t dx_client_create_lane(dx_client *client, const struct dx_stream_shape *shape,
+                                    const struct dx_client_defaults *defaults);
+
+/**
+ * Says where the engine counts for this client from now on; NULL: nowhere.  Fresh counters are 0, and totals go on from
+ * where dx_client_get_status() saw them last.
+ *
+ * Thread: the one that changes what the client is joined to.
+ */
+void dx_client_set_counters(dx_client *client, const struct dx_member_counters *counters);
 
 #endif /* DX_AUDIO_CLIENT_H */

@@ -8,6 +8,7 @@
 #include "audio/convert.h"
 #include "audio/device_io.h"
 #include "audio/lane.h"
+#include "audio/page.h"
 #include "audio/timeline.h"
 #include "core/clock.h"
 #include "core/histogram.h"
@@ -40,6 +41,9 @@ struct dx_engine_source {
     void *input_buffer;          // synchronous: chunk_frames of the input stream
     uint64_t input_distance;     // synchronous: device time from input to output; 0: not yet chosen
     struct dx_lane_state input_known;
+    uint64_t session;            // of a client of another process; else 0
+    _Atomic uint32_t gain_bits;  // a float: of what it plays
+    struct dx_member_counters *counters; // in the device page; NULL: nowhere
     /* Written by the IO thread, read by anybody. */
     _Atomic uint64_t output_time; // synchronous: device time after the last frame given
     _Atomic uint64_t frames;
@@ -126,6 +130,7 @@ struct dx_engine_config {
     struct dx_engine_counters *counters;
     struct dx_engine_signal *signal;
     const struct dx_kernels *kernels;
+    void *recorder; // see audio/recorder.h; NULL: nothing is recorded
     _Atomic uint32_t *notices; // + 1, and waiters woken, when cycles were skipped or a start timed out
     bool goes_on; // clients ran on while IO did not: frames since then are skipped frames
     uint64_t start_timeout_ns;

@@ -428,6 +428,15 @@ synchronous_input_time(const struct dx_engine *engine, struct dx_engine_source *
     return output_time > source->input_distance ? output_time - source->input_distance : 0;
 }
 
+/* In the page that the client reads, wherever it is. */
+static void
+count_shared(_Atomic uint32_t *counter, uint64_t n) DX_REALTIME
+{
+    /* relaxed: as in count(). */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint32_t)n,
+                          memory_order_relaxed);
+}
+
 /* Frames that a lane should have brought and did not. */
 static void
 count_underrun(struct dx_engine_source *source, uint64_t time, uint32_t frames, struct dx_span span) DX_REALTIME
@@ -438,8 +447,11 @@ count_underrun(struct dx_engine_source *source, uint64_t time, uint32_t frames, 
     const uint64_t from = time > base ? time : base;
     const uint64_t expected = time + frames > from ? time + frames - from : 0;
     const uint64_t came = span.last - span.first;
-    if (expected > came)
-        count(&source->underrun_frames, expected - came);
+    if (expected <= came)
+        return;
+    count(&source->underrun_frames, expected - came);
+    if (source->counters)
+        count_shared(&source->counters->underrun_frames, expected - came);
 }
 
 /* What one source brings for a chunk, in engine->source. */
@@ -486,6 +498,8 @@ mix_chunk(struct dx_engine *engine, uint32_t index, uint64_t time, uint32_t fram
         }
         if (limited) {
             count(&source->limited_samples, limited);
+            if (source->counters)
+                count_shared(&source->counters->limited_samples, limited);
             count(&engine->config.counters->limited_samples, limited);
         }
     }

@@ -24,37 +24,6 @@ load(const _Atomic uint64_t *counter)
 
 /* ---- making and freeing ---- */
 
-dx_device *
-dx_entry_create(dx_host *host, const char *uid)
-{
-    dx_device *const entry = aligned_alloc(_Alignof(dx_device), sizeof *entry);
-    if (!entry)
-        return NULL;
-    memset(entry, 0, sizeof *entry);
-    entry->uid = malloc(strlen(uid) + 1);
-    if (!entry->uid) {
-        free(entry);
-        return NULL;
-    }
-    strcpy(entry->uid, uid);
-    atomic_init(&entry->references, 1);
-    entry->host = host;
-    entry->clock = host->clock;
-    dx_mutex_init(&entry->lock, "device");
-    const struct dx_timeline_page page = {.state = DX_TIMELINE_NONE, .ns_per_frame = 1e9 / 48000.0};
-    const struct dx_slots slots = dx_entry_page(entry);
-    dx_slots_write(&slots, &page);
-    return entry;
-}
-
-dx_device *
-dx_device_retain(dx_device *device)
-{
-    if (device)
-        atomic_fetch_add_explicit(&device->references, 1, memory_order_relaxed);
-    return device;
-}
-
 static void
 free_dsp(struct dx_entry_dsp *dsp)
 {
@@ -63,46 +32,62 @@ free_dsp(struct dx_entry_dsp *dsp)
     free(dsp);
 }
 
-void
-dx_device_release(dx_device *device)
+static void
+free_entry(dx_device *device)
 {
-    /* acq_rel: whoever frees sees what the others did. */
-    if (!device || atomic_fetch_sub_explicit(&device->references, 1, memory_order_acq_rel) != 1)
-        return;
+    struct dx_entry *const entry = dx_entry_of(device);
     for (uint32_t i = 0; i < DX_MAX_STREAMS; i++)
-        dx_input_ring_release(device->input_rings[i]);
-    while (device->dsp) {
-        struct dx_entry_dsp *const dsp = device->dsp;
-        device->dsp = dsp->next;
+        dx_input_ring_release(entry->input_rings[i]);
+    while (entry->dsp) {
+        struct dx_entry_dsp *const dsp = entry->dsp;
+        entry->dsp = dsp->next;
         free_dsp(dsp);
     }
-    free(device->uid);
-    free(device);
+    dx_pages_finish(&entry->page_memory);
+    dx_device_finish(device);
+    free(entry);
 }
 
-const char *
-dx_device_uid(const dx_device *device)
+static const struct dx_device_ops entry_ops;
+
+struct dx_entry *
+dx_entry_create(dx_host *host, const char *uid)
 {
-    return device ? device->uid : NULL;
+    struct dx_entry *const entry = aligned_alloc(_Alignof(struct dx_entry), sizeof *entry);
+    if (!entry)
+        return NULL;
+    memset(entry, 0, sizeof *entry);
+    struct dx_timeline_page before = {.state = DX_TIMELINE_NONE, .ns_per_frame = 1e9 / 48000.0};
+    const struct dx_host_memory *const memory = &host->memory;
+    if (memory->find)
+        memory->find(memory->context, uid, &before, &entry->recorder);
+    if (!dx_device_init(&entry->device, &entry_ops, uid, host->clock) ||
+        dx_device_page_create(&entry->page_memory, memory->incarnation, &before, &entry->page) < 0) {
+        free_entry(&entry->device);
+        return NULL;
+    }
+    entry->device.page = entry->page;
+    entry->host = host;
+    dx_mutex_init(&entry->lock, "device");
+    return entry;
 }
 
 IOUserAudioDevice *
-dx_device_copy_object(dx_device *device)
+dx_entry_copy_object(dx_device *device)
 {
-    if (!device)
-        return NULL;
-    dx_mutex_lock(&device->lock);
-    IOUserAudioDevice *const object = OSObjectRetain(device->object);
-    dx_mutex_unlock(&device->lock);
+    struct dx_entry *const entry = dx_entry_of(device);
+    dx_mutex_lock(&entry->lock);
+    IOUserAudioDevice *const object = OSObjectRetain(entry->object);
+    dx_mutex_unlock(&entry->lock);
     return object;
 }
 
 /* ---- the driver's queue ---- */
 
 struct run {
-    dx_device *entry;
+    struct dx_entry *entry;
     IOUserAudioDriver *driver; // whose queue it is
-    void (*function)(dx_device *entry, void *argument);
+    void (*function)(struct dx_entry *entry, void *argument);
     void *argument;
     bool done;
 };
@@ -120,7 +105,7 @@ run_function(void *context)
 }
 
 bool
-dx_entry_is_on_queue(dx_device *entry)
+dx_entry_is_on_queue(struct dx_entry *entry)
 {
     IODispatchQueue *const queue = entry->driver ? IOUserAudioDriverGetWorkQueue(entry->driver) : NULL;
     const bool is_on_queue = queue && IODispatchQueueOnQueue(queue);
@@ -129,7 +114,7 @@ dx_entry_is_on_queue(dx_device *entry)
 }
 
 void
-dx_entry_run(dx_device *entry, void (*function)(dx_device *entry, void *argument), void *argument)
+dx_entry_run(struct dx_entry *entry, void (*function)(struct dx_entry *entry, void *argument), void *argument)
 {
     struct run run = {.entry = entry, .function = function, .argument = argument};
     while (!run.done) {
@@ -164,13 +149,13 @@ find_latency(IOUserAudioDevice *object, IOUserAudioStream *stream)
 }
 
 static kern_return_t
-read_shape(dx_device *entry, IOUserAudioStream *stream, uint32_t index, struct dx_stream_shape *shape)
+read_shape(struct dx_entry *entry, IOUserAudioStream *stream, uint32_t index, struct dx_stream_shape *shape)
 {
     const IOUserAudioStreamBasicDescription format = IOUserAudioStreamGetCurrentStreamFormat(stream);
     enum dx_sample_format sample_format;
     const char *reason = NULL;
     if (dx_sample_format_from_description(&format, &sample_format, &reason) < 0) {
-        dx_host_log(entry->host, "%s: stream %u: unusable format: %s", entry->uid, index, reason);
+        dx_host_log(entry->host, "%s: stream %u: unusable format: %s", entry->device.uid, index, reason);
         return kIOReturnUnsupported;
     }
     atomic_store_explicit(&shape->latency_frames, find_latency(entry->object, stream), memory_order_relaxed);
@@ -191,7 +176,7 @@ read_shape(dx_device *entry, IOUserAudioStream *stream, uint32_t index, struct d
 }
 
 static kern_return_t
-read_direction(dx_device *entry, IOUserAudioStreamDirection direction, struct dx_stream_shape *shapes,
+read_direction(struct dx_entry *entry, IOUserAudioStreamDirection direction, struct dx_stream_shape *shapes,
                uint32_t *ret_count)
 {
     IOUserAudioStream *streams[DX_MAX_STREAMS];
@@ -214,14 +199,14 @@ read_direction(dx_device *entry, IOUserAudioStreamDirection direction, struct dx
 }
 
 kern_return_t
-dx_entry_read_shapes(dx_device *entry)
+dx_entry_read_shapes(struct dx_entry *entry)
 {
     if (!entry->object) // removed by code of its own driver: its clients stay as they are
         return kIOReturnNoDevice;
     const kern_return_t inputs =
-        read_direction(entry, IOUserAudioStreamDirectionInput, entry->input_shapes, &entry->input_count);
+        read_direction(entry, IOUserAudioStreamDirectionInput, entry->device.input_shapes, &entry->input_count);
     const kern_return_t outputs =
-        read_direction(entry, IOUserAudioStreamDirectionOutput, entry->output_shapes, &entry->output_count);
+        read_direction(entry, IOUserAudioStreamDirectionOutput, entry->device.output_shapes, &entry->output_count);
     entry->sample_rate_hz = IOUserAudioDeviceGetSampleRate(entry->object);
     entry->ring_frames = IOUserAudioDeviceGetZeroTimestampPeriod(entry->object);
     return inputs != kIOReturnSuccess ? inputs : outputs;
@@ -240,9 +225,9 @@ dx_input_ring_release(struct dx_input_ring *ring)
 
 /* Makes the ring of a stream fit its shape and the device's ring. */
 static kern_return_t
-prepare_input_ring(dx_device *entry, uint32_t index)
+prepare_input_ring(struct dx_entry *entry, uint32_t index)
 {
-    const uint32_t bytes = entry->input_shapes[index].client_bytes_per_frame;
+    const uint32_t bytes = entry->device.input_shapes[index].client_bytes_per_frame;
     struct dx_input_ring *const old = entry->input_rings[index];
     uint64_t frames = entry->ring_frames > SMALLEST_INPUT_RING_FRAMES ? entry->ring_frames
                                                                       : SMALLEST_INPUT_RING_FRAMES;
@@ -261,14 +246,14 @@ prepare_input_ring(dx_device *entry, uint32_t index)
     }
     /* A longer ring for the same frames: readers of the old one are cut off, as by a new format. */
     if (old && old->lane.bytes_per_frame == bytes)
-        atomic_fetch_add_explicit(&entry->input_shapes[index].generation, 1, memory_order_release);
+        atomic_fetch_add_explicit(&entry->device.input_shapes[index].generation, 1, memory_order_release);
     dx_input_ring_release(old);
     entry->input_rings[index] = ring;
     return kIOReturnSuccess;
 }
 
 kern_return_t
-dx_entry_get_input_ring(dx_device *entry, uint32_t index, struct dx_input_ring **ret_ring)
+dx_entry_get_input_ring(struct dx_entry *entry, uint32_t index, struct dx_input_ring **ret_ring)
 {
     if (!entry->input_rings[index]) {
         const kern_return_t status = prepare_input_ring(entry, index);
@@ -284,14 +269,14 @@ dx_entry_get_input_ring(dx_device *entry, uint32_t index, struct dx_input_ring *
 
 /* N: as set, else the smallest that a running client asks for; within what the ring allows. */
 static uint32_t
-choose_io_frames(const dx_device *entry, uint32_t most)
+choose_io_frames(const struct dx_entry *entry, uint32_t most)
 {
     uint32_t frames = entry->wanted_io_frames;
     if (!frames) {
         frames = entry->host->config.io_frames;
-        for (dx_client *client = entry->clients; client; client = dx_client_next(client)) {
-            const uint32_t own = dx_client_io_frames(client);
-            if (dx_client_is_running(client) && own && own < frames)
+        for (const struct dx_member *member = entry->members; member; member = dx_member_next(member)) {
+            const uint32_t own = dx_member_io_frames(member);
+            if (dx_member_is_running(member) && own && own < frames)
                 frames = own;
         }
     }
@@ -300,7 +285,7 @@ choose_io_frames(const dx_device *entry, uint32_t most)
 
 /* A driver may set other offsets while IO runs: they are in force from the next start on, for the bound too. */
 static uint32_t
-find_most_io_frames(const dx_device *entry)
+find_most_io_frames(const struct dx_entry *entry)
 {
     if (entry->engine)
         return entry->most_io_frames;
@@ -311,7 +296,7 @@ find_most_io_frames(const dx_device *entry)
 
 /* The active plug-ins of a stream, NULL at their end. */
 static void
-collect_dsp(const dx_device *entry, IOUserAudioStreamDirection direction, uint32_t stream,
+collect_dsp(const struct dx_entry *entry, IOUserAudioStreamDirection direction, uint32_t stream,
             struct dx_engine_dsp **chain)
 {
     uint32_t n = 0;
@@ -322,26 +307,26 @@ collect_dsp(const dx_device *entry, IOUserAudioStreamDirection direction, uint32
 }
 
 static void
-build_plan(const dx_device *entry, struct dx_engine_plan *plan)
+build_plan(const struct dx_entry *entry, struct dx_engine_plan *plan)
 {
     *plan = (struct dx_engine_plan){.io_frames = choose_io_frames(entry, entry->most_io_frames)};
     for (uint32_t i = 0; i < entry->input_count; i++)
         collect_dsp(entry, IOUserAudioStreamDirectionInput, i, plan->input_dsp[i]);
     for (uint32_t i = 0; i < entry->output_count; i++)
         collect_dsp(entry, IOUserAudioStreamDirectionOutput, i, plan->output_dsp[i]);
-    for (dx_client *client = entry->clients; client; client = dx_client_next(client)) {
-        if (!dx_client_is_running(client) || dx_client_is_cut_off(client))
+    for (struct dx_member *member = entry->members; member; member = dx_member_next(member)) {
+        if (!dx_member_is_running(member) || dx_member_is_cut_off(member))
             continue;
-        plan->inputs_in_use |= dx_client_recorded_streams(client);
-        plan->outputs_in_use |= dx_client_played_streams(client);
-        struct dx_engine_source *const source = dx_client_source(client);
+        plan->inputs_in_use |= dx_member_recorded_streams(member);
+        plan->outputs_in_use |= dx_member_played_streams(member);
+        struct dx_engine_source *const source = dx_member_source(member);
         if (source)
             plan->sources[plan->source_count++] = source;
     }
 }
 
 void
-dx_entry_replan(dx_device *entry)
+dx_entry_replan(struct dx_entry *entry)
 {
     if (!entry->engine)
         return;
@@ -367,7 +352,7 @@ deactivate_one_dsp(struct dx_entry_dsp *dsp)
 }
 
 static void
-deactivate_dsp(dx_device *entry)
+deactivate_dsp(struct dx_entry *entry)
 {
     for (struct dx_entry_dsp *dsp = entry->dsp; dsp; dsp = dsp->next)
         deactivate_one_dsp(dsp);
@@ -375,18 +360,18 @@ deactivate_dsp(dx_device *entry)
 
 /* The shape of a plug-in's stream; NULL where there is none, or none that it could be in. */
 static const struct dx_stream_shape *
-find_dsp_shape(const dx_device *entry, const struct dx_entry_dsp *dsp)
+find_dsp_shape(const struct dx_entry *entry, const struct dx_entry_dsp *dsp)
 {
     const bool is_input = dsp->direction == IOUserAudioStreamDirectionInput;
     if (dsp->stream >= (is_input ? entry->input_count : entry->output_count))
         return NULL;
     const struct dx_stream_shape *const shape =
-        is_input ? &entry->input_shapes[dsp->stream] : &entry->output_shapes[dsp->stream];
+        is_input ? &entry->device.input_shapes[dsp->stream] : &entry->device.output_shapes[dsp->stream];
     return shape->is_mixable ? shape : NULL;
 }
 
 static kern_return_t
-activate_one_dsp(dx_device *entry, struct dx_entry_dsp *dsp)
+activate_one_dsp(struct dx_entry *entry, struct dx_entry_dsp *dsp)
 {
     const struct dx_stream_shape *const shape = find_dsp_shape(entry, dsp);
     if (!shape)
@@ -417,7 +402,7 @@ activate_one_dsp(dx_device *entry, struct dx_entry_dsp *dsp)
 }
 
 static kern_return_t
-activate_dsp(dx_device *entry)
+activate_dsp(struct dx_entry *entry)
 {
     for (struct dx_entry_dsp *dsp = entry->dsp; dsp; dsp = dsp->next) {
         /* It may have been activated before IO started, for another rate or other channels. */
@@ -425,14 +410,14 @@ activate_dsp(dx_device *entry)
         if (!shape || dsp->rate_hz != entry->sample_rate_hz || dsp->dsp.view.channels != shape->channels)
             deactivate_one_dsp(dsp);
         if (!shape) {
-            dx_host_log(entry->host, "%s: plug-in %s has no stream to be in, and waits for one", entry->uid,
+            dx_host_log(entry->host, "%s: plug-in %s has no stream to be in, and waits for one", entry->device.uid,
                         dsp->dsp.plugin->name);
             continue;
         }
         const kern_return_t status = dsp->is_active ? kIOReturnSuccess : activate_one_dsp(entry, dsp);
         if (status == kIOReturnSuccess)
             continue;
-        dx_host_log(entry->host, "%s: plug-in %s does not start: %s", entry->uid, dsp->dsp.plugin->name,
+        dx_host_log(entry->host, "%s: plug-in %s does not start: %s", entry->device.uid, dsp->dsp.plugin->name,
                     dx_return_string(status));
         deactivate_dsp(entry);
         return status;
@@ -440,13 +425,11 @@ activate_dsp(dx_device *entry)
     return kIOReturnSuccess;
 }
 
-kern_return_t
-dx_device_add_dsp(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
-                  const dx_dsp_plugin *plugin, void *instance)
+static kern_return_t
+add_dsp(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index, const dx_dsp_plugin *plugin,
+        void *instance)
 {
-    if (!device || !plugin || !instance || index >= DX_MAX_STREAMS ||
-        (direction != IOUserAudioStreamDirectionInput && direction != IOUserAudioStreamDirectionOutput))
-        return kIOReturnBadArgument;
+    struct dx_entry *const entry = dx_entry_of(device);
     struct dx_entry_dsp *const dsp = calloc(1, sizeof *dsp);
     if (!dsp)
         return kIOReturnNoMemory;
@@ -455,51 +438,50 @@ dx_device_add_dsp(dx_device *device, IOUserAudioStreamDirection direction, uint3
     dsp->dsp.plugin = plugin;
     dsp->dsp.instance = instance;
 
-    dx_mutex_lock(&device->lock);
+    dx_mutex_lock(&entry->lock);
     uint32_t n = 0;
-    struct dx_entry_dsp **link = &device->dsp;
+    struct dx_entry_dsp **link = &entry->dsp;
     for (; *link; link = &(*link)->next)
         n += (*link)->direction == direction && (*link)->stream == index;
-    kern_return_t status = !device->object                ? kIOReturnNoDevice
+    kern_return_t status = !entry->object                ? kIOReturnNoDevice
                            : n >= DX_ENGINE_MAX_DSP       ? kIOReturnNoSpace
                                                           : kIOReturnSuccess;
     if (status == kIOReturnSuccess)
-        status = activate_one_dsp(device, dsp);
+        status = activate_one_dsp(entry, dsp);
     if (status == kIOReturnSuccess) {
         *link = dsp;
-        dx_entry_replan(device);
+        dx_entry_replan(entry);
     }
-    dx_mutex_unlock(&device->lock);
+    dx_mutex_unlock(&entry->lock);
     if (status != kIOReturnSuccess)
         free_dsp(dsp);
     return status;
 }
 
-kern_return_t
-dx_device_remove_dsp(dx_device *device, void *instance)
+static kern_return_t
+remove_dsp(dx_device *device, void *instance)
 {
-    if (!device)
-        return kIOReturnBadArgument;
-    dx_mutex_lock(&device->lock);
-    struct dx_entry_dsp **link = &device->dsp;
+    struct dx_entry *const entry = dx_entry_of(device);
+    dx_mutex_lock(&entry->lock);
+    struct dx_entry_dsp **link = &entry->dsp;
     while (*link && (*link)->dsp.instance != instance)
         link = &(*link)->next;
     struct dx_entry_dsp *const dsp = *link;
     if (dsp) {
         *link = dsp->next;
-        dx_entry_replan(device);
+        dx_entry_replan(entry);
         if (dsp->is_active)
             dsp->dsp.plugin->deactivate(instance);
         free_dsp(dsp);
     }
-    dx_mutex_unlock(&device->lock);
+    dx_mutex_unlock(&entry->lock);
     return dsp ? kIOReturnSuccess : kIOReturnNotFound;
 }
 
 /* ---- starting and stopping ---- */
 
 static void
-release_maps(dx_device *entry)
+release_maps(struct dx_entry *entry)
 {
     while (entry->map_count)
         OSObjectRelease(entry->maps[--entry->map_count]);
@@ -507,17 +489,17 @@ release_maps(dx_device *entry)
 
 /* Maps a stream's ring and says how the engine is to move it. */
 static kern_return_t
-describe_stream(dx_device *entry, IOUserAudioStream *stream, bool is_input, uint32_t index,
+describe_stream(struct dx_entry *entry, IOUserAudioStream *stream, bool is_input, uint32_t index,
                 struct dx_engine_stream *ret_stream)
 {
     const char *const direction = is_input ? "input" : "output";
     const struct dx_stream_shape *const shape =
-        is_input ? &entry->input_shapes[index] : &entry->output_shapes[index];
+        is_input ? &entry->device.input_shapes[index] : &entry->device.output_shapes[index];
     const IOUserAudioStreamBasicDescription format = IOUserAudioStreamGetCurrentStreamFormat(stream);
 
     IOMemoryDescriptor *const memory = IOUserAudioStreamGetIOMemoryDescriptor(stream);
     if (!memory) {
-        dx_host_log(entry->host, "%s: %s stream %u has no ring: give it an IOMemoryDescriptor", entry->uid,
+        dx_host_log(entry->host, "%s: %s stream %u has no ring: give it an IOMemoryDescriptor", entry->device.uid,
                     direction, index);
         return kIOReturnNotReady;
     }
@@ -532,7 +514,7 @@ describe_stream(dx_device *entry, IOUserAudioStream *stream, bool is_input, uint
     if (IOMemoryMapGetLength(map) < needed) {
         dx_host_log(entry->host,
                     "%s: the ring of %s stream %u holds %llu bytes; its period of %u frames needs %llu",
-                    entry->uid, direction, index, (unsigned long long)IOMemoryMapGetLength(map),
+                    entry->device.uid, direction, index, (unsigned long long)IOMemoryMapGetLength(map),
                     entry->ring_frames, (unsigned long long)needed);
         return kIOReturnNoSpace;
     }
@@ -563,7 +545,7 @@ describe_stream(dx_device *entry, IOUserAudioStream *stream, bool is_input, uint
 }
 
 static kern_return_t
-describe_direction(dx_device *entry, bool is_input, struct dx_engine_config *config)
+describe_direction(struct dx_entry *entry, bool is_input, struct dx_engine_config *config)
 {
     IOUserAudioStream *streams[DX_MAX_STREAMS];
     uint32_t count = dx_device_copy_streams(
@@ -585,7 +567,7 @@ describe_direction(dx_device *entry, bool is_input, struct dx_engine_config *con
 }
 
 static void
-stop_after_timeout(dx_device *entry, void *argument)
+stop_after_timeout(struct dx_entry *entry, void *argument)
 {
     (void)argument;
     /* Somebody may have stopped it, and started it again, in between. */
@@ -594,12 +576,12 @@ stop_after_timeout(dx_device *entry, void *argument)
 }
 
 void
-dx_entry_look_after(dx_device *entry)
+dx_entry_look_after(struct dx_entry *entry)
 {
     const uint32_t timeouts = atomic_load_explicit(&entry->signal.timeouts, memory_order_acquire);
     if (timeouts != entry->told_timeouts) {
         entry->told_timeouts = timeouts;
-        dx_host_log(entry->host, "%s: no zero timestamp in time: IO is stopped", entry->uid);
+        dx_host_log(entry->host, "%s: no zero timestamp in time: IO is stopped", entry->device.uid);
         dx_entry_run(entry, stop_after_timeout, NULL);
         dx_host_tell(entry->host, DX_EVENT_START_TIMEOUT, entry, 0, NULL, 0, kIOReturnTimeout);
     }
@@ -615,7 +597,7 @@ dx_entry_look_after(dx_device *entry)
 }
 
 static kern_return_t
-build_config(dx_device *entry, struct dx_engine_config *config)
+build_config(struct dx_entry *entry, struct dx_engine_config *config)
 {
     IOUserAudioDevice *const object = entry->object;
     struct dx_stamp stamp = {0};
@@ -624,7 +606,7 @@ build_config(dx_device *entry, struct dx_engine_config *config)
     (void)dx_slots_read(&stamps, &stamp);
 
     *config = (struct dx_engine_config){
-        .clock = entry->clock,
+        .clock = entry->device.clock,
         .name = "dextral-io",
         .device_id = IOUserAudioObjectGetObjectID(object),
         .io = io,
@@ -637,9 +619,10 @@ build_config(dx_device *entry, struct dx_engine_config *config)
         .input_safety = IOUserAudioDeviceGetInputSafetyOffset(object),
         .output_safety = IOUserAudioDeviceGetOutputSafetyOffset(object),
         .late_tolerance = dx_device_object_get_late_tolerance(object),
-        .page = dx_entry_page(entry),
+        .page = dx_device_page_timeline(entry->page),
         .counters = &entry->counters,
         .signal = &entry->signal,
+        .recorder = entry->recorder,
         .kernels = dx_kernels_best(),
         .notices = &entry->host->notices,
         .goes_on = entry->is_interrupted,
@@ -652,24 +635,15 @@ build_config(dx_device *entry, struct dx_engine_config *config)
     return status == kIOReturnSuccess ? describe_direction(entry, false, config) : status;
 }
 
-static bool
-has_running_client(const dx_device *entry)
-{
-    for (dx_client *client = entry->clients; client; client = dx_client_next(client))
-        if (dx_client_is_running(client))
-            return true;
-    return false;
-}
-
 /* Everything but the driver's consent. */
 static kern_return_t
-prepare_io(dx_device *entry, struct dx_engine_config *config)
+prepare_io(struct dx_entry *entry, struct dx_engine_config *config)
 {
     kern_return_t status = dx_entry_read_shapes(entry);
     if (status != kIOReturnSuccess)
         return status;
     if (!(entry->sample_rate_hz > 0.0)) {
-        dx_host_log(entry->host, "%s: no sample rate was set", entry->uid);
+        dx_host_log(entry->host, "%s: no sample rate was set", entry->device.uid);
         return kIOReturnNotReady;
     }
     entry->most_io_frames = find_most_io_frames(entry);
@@ -677,7 +651,7 @@ prepare_io(dx_device *entry, struct dx_engine_config *config)
         dx_host_log(entry->host,
                     "%s: a period of %u frames is too short: 3 IO sizes, both safety offsets and %u frames of "
                     "jitter must fit",
-                    entry->uid, entry->ring_frames, dx_engine_jitter_frames(entry->sample_rate_hz));
+                    entry->device.uid, entry->ring_frames, dx_engine_jitter_frames(entry->sample_rate_hz));
         return kIOReturnBadArgument;
     }
     status = build_config(entry, config);
@@ -693,7 +667,7 @@ prepare_io(dx_device *entry, struct dx_engine_config *config)
 }
 
 static void
-undo_prepare(dx_device *entry)
+undo_prepare(struct dx_entry *entry)
 {
     deactivate_dsp(entry);
     dx_pages_finish(&entry->plan_pages);
@@ -704,7 +678,7 @@ undo_prepare(dx_device *entry)
 
 /* The plan is built last: clients and chains may have changed while the driver started. */
 static kern_return_t
-start_engine(dx_device *entry, const struct dx_engine_config *config)
+start_engine(struct dx_entry *entry, const struct dx_engine_config *config)
 {
     build_plan(entry, entry->plan);
     const int r = dx_engine_start(config, entry->plan, &entry->engine);
@@ -714,14 +688,14 @@ start_engine(dx_device *entry, const struct dx_engine_config *config)
     entry->is_interrupted = false;
     const unsigned degraded = dx_engine_degraded(entry->engine) | entry->degraded_rings;
     if (degraded & ~atomic_load_explicit(&entry->degraded, memory_order_relaxed))
-        dx_host_log(entry->host, "%s: the IO thread is not real-time: %s", entry->uid,
+        dx_host_log(entry->host, "%s: the IO thread is not real-time: %s", entry->device.uid,
                     dx_task_degraded_advice(degraded));
     atomic_store_explicit(&entry->degraded, degraded, memory_order_relaxed);
     return kIOReturnSuccess;
 }
 
 kern_return_t
-dx_entry_start_io(dx_device *entry)
+dx_entry_start_io(struct dx_entry *entry)
 {
     struct dx_engine_config *const config = calloc(1, sizeof *config);
     if (!config)
@@ -729,7 +703,7 @@ dx_entry_start_io(dx_device *entry)
 
     dx_mutex_lock(&entry->lock);
     const bool is_wanted =
-        !entry->engine && dx_entry_is_on_queue(entry) && !entry->is_changing && has_running_client(entry);
+        !entry->engine && dx_entry_is_on_queue(entry) && !entry->is_changing && dx_entry_has_running_member(entry);
     kern_return_t status = is_wanted ? prepare_io(entry, config) : kIOReturnSuccess;
     if (status != kIOReturnSuccess)
         undo_prepare(entry);
@@ -762,7 +736,7 @@ dx_entry_start_io(dx_device *entry)
 }
 
 void
-dx_entry_stop_io(dx_device *entry, bool tell)
+dx_entry_stop_io(struct dx_entry *entry, bool tell)
 {
     dx_mutex_lock(&entry->lock);
     if (!dx_entry_is_on_queue(entry)) { // it has no driver, or a new one: nothing to stop, or not here
@@ -773,7 +747,7 @@ dx_entry_stop_io(dx_device *entry, bool tell)
     IOUserAudioDriver *const driver = entry->driver;
     const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(entry->object);
     entry->engine = NULL;
-    entry->is_interrupted |= engine && has_running_client(entry);
+    entry->is_interrupted |= engine && dx_entry_has_running_member(entry);
     dx_engine_stop(engine);
     dx_mutex_unlock(&entry->lock);
     if (!engine)
@@ -788,12 +762,12 @@ dx_entry_stop_io(dx_device *entry, bool tell)
 }
 
 bool
-dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object)
+dx_entry_attach(struct dx_entry *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object)
 {
     dx_mutex_lock(&entry->lock);
     const bool is_free = !entry->object;
     if (is_free) {
-        dx_device_retain(entry); // as long as it has a driver
+        (void)dx_entry_retain(entry); // as long as it has a driver
         entry->driver = OSObjectRetain(driver);
         entry->object = OSObjectRetain(object);
     }
@@ -808,12 +782,12 @@ dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *
     dx_mutex_unlock(&entry->lock);
     const kern_return_t status = dx_entry_start_io(entry);
     if (status != kIOReturnSuccess)
-        dx_host_log(entry->host, "%s: IO does not start again: %s", entry->uid, dx_return_string(status));
+        dx_host_log(entry->host, "%s: IO does not start again: %s", entry->device.uid, dx_return_string(status));
     return true;
 }
 
 void
-dx_entry_detach(dx_device *entry, bool tell)
+dx_entry_detach(struct dx_entry *entry, bool tell)
 {
     dx_entry_stop_io(entry, tell);
 
@@ -838,7 +812,7 @@ dx_entry_detach(dx_device *entry, bool tell)
                                           IOUserAudioStartStopFlagsPrewarm); // it goes in any case
     OSObjectRelease(object);
     OSObjectRelease(driver);
-    dx_device_release(entry);
+    dx_entry_release(entry);
 }
 
 /* ---- what applications ask ---- */
@@ -849,7 +823,7 @@ struct prewarm {
 };
 
 static void
-prewarm(dx_device *entry, void *argument)
+prewarm(struct dx_entry *entry, void *argument)
 {
     struct prewarm *const request = argument;
     dx_mutex_lock(&entry->lock);
@@ -876,39 +850,36 @@ prewarm(dx_device *entry, void *argument)
     dx_mutex_unlock(&entry->lock);
 }
 
-kern_return_t
-dx_device_set_prewarmed(dx_device *device, bool prewarmed)
+static kern_return_t
+set_prewarmed(dx_device *device, bool prewarmed)
 {
-    if (!device)
-        return kIOReturnBadArgument;
     struct prewarm request = {.prewarmed = prewarmed, .status = kIOReturnSuccess};
-    dx_entry_run(device, prewarm, &request);
+    dx_entry_run(dx_entry_of(device), prewarm, &request);
     return request.status;
 }
 
-kern_return_t
-dx_device_set_io_frames(dx_device *device, uint32_t io_frames)
+static kern_return_t
+set_io_frames(dx_device *device, uint32_t io_frames)
 {
-    if (!device)
-        return kIOReturnBadArgument;
-    dx_mutex_lock(&device->lock);
+    struct dx_entry *const entry = dx_entry_of(device);
+    dx_mutex_lock(&entry->lock);
     kern_return_t status = kIOReturnSuccess;
-    if (device->object && io_frames > find_most_io_frames(device)) {
+    if (entry->object && io_frames > find_most_io_frames(entry)) {
         status = kIOReturnBadArgument;
     } else {
-        device->wanted_io_frames = io_frames;
-        dx_entry_replan(device);
+        entry->wanted_io_frames = io_frames;
+        dx_entry_replan(entry);
     }
-    dx_mutex_unlock(&device->lock);
+    dx_mutex_unlock(&entry->lock);
     return status;
 }
 
 static uint32_t
-describe_streams(dx_device *device, bool is_input, dx_stream_info *infos)
+describe_streams(struct dx_entry *entry, bool is_input, dx_stream_info *infos)
 {
     IOUserAudioStream *streams[DX_MAX_STREAMS];
     uint32_t count = dx_device_copy_streams(
-        device->object, is_input ? IOUserAudioStreamDirectionInput : IOUserAudioStreamDirectionOutput, streams,
+        entry->object, is_input ? IOUserAudioStreamDirectionInput : IOUserAudioStreamDirectionOutput, streams,
         DX_MAX_STREAMS);
     count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
     for (uint32_t i = 0; i < count; i++) {
@@ -917,7 +888,7 @@ describe_streams(dx_device *device, bool is_input, dx_stream_info *infos)
         info->is_active = IOUserAudioStreamGetStreamIsActive(streams[i]);
         info->physical = IOUserAudioStreamGetCurrentStreamFormat(streams[i]);
         info->is_mixable = !(info->physical.mFormatFlags & FormatFlagIsNonMixable);
-        info->latency_frames = find_latency(device->object, streams[i]);
+        info->latency_frames = find_latency(entry->object, streams[i]);
         info->client = info->physical;
         if (info->is_mixable) {
             const uint32_t channels = info->physical.mChannelsPerFrame;
@@ -932,37 +903,36 @@ describe_streams(dx_device *device, bool is_input, dx_stream_info *infos)
     return count;
 }
 
-kern_return_t
-dx_device_get_info(dx_device *device, dx_device_info *ret_info)
+static kern_return_t
+get_info(dx_device *device, dx_device_info *ret_info)
 {
-    if (!device || !ret_info || ret_info->size != sizeof *ret_info)
-        return kIOReturnBadArgument;
+    struct dx_entry *const entry = dx_entry_of(device);
     memset(ret_info, 0, sizeof *ret_info);
     ret_info->size = sizeof *ret_info;
 
-    dx_mutex_lock(&device->lock);
+    dx_mutex_lock(&entry->lock);
     struct dx_timeline_page page;
-    const struct dx_slots slots = dx_entry_page(device);
+    const struct dx_slots slots = dx_device_timeline(device);
     if (!dx_slots_read(&slots, &page))
         memset(&page, 0, sizeof page);
-    ret_info->has_driver = device->object;
-    ret_info->is_running = device->engine;
-    ret_info->sample_rate_hz = device->sample_rate_hz;
-    ret_info->ring_frames = device->ring_frames;
-    if (device->object) {
-        ret_info->sample_rate_hz = IOUserAudioDeviceGetSampleRate(device->object);
-        ret_info->ring_frames = IOUserAudioDeviceGetZeroTimestampPeriod(device->object);
-        ret_info->io_frames = device->engine ? page.io_frames
-                                             : choose_io_frames(device, find_most_io_frames(device));
-        ret_info->input_safety_frames = IOUserAudioDeviceGetInputSafetyOffset(device->object);
-        ret_info->output_safety_frames = IOUserAudioDeviceGetOutputSafetyOffset(device->object);
-        ret_info->late_tolerance_frames = dx_device_object_get_late_tolerance(device->object);
-        ret_info->input_streams = describe_streams(device, true, ret_info->inputs);
-        ret_info->output_streams = describe_streams(device, false, ret_info->outputs);
+    ret_info->has_driver = entry->object;
+    ret_info->is_running = entry->engine;
+    ret_info->sample_rate_hz = entry->sample_rate_hz;
+    ret_info->ring_frames = entry->ring_frames;
+    if (entry->object) {
+        ret_info->sample_rate_hz = IOUserAudioDeviceGetSampleRate(entry->object);
+        ret_info->ring_frames = IOUserAudioDeviceGetZeroTimestampPeriod(entry->object);
+        ret_info->io_frames = entry->engine ? page.io_frames
+                                             : choose_io_frames(entry, find_most_io_frames(entry));
+        ret_info->input_safety_frames = IOUserAudioDeviceGetInputSafetyOffset(entry->object);
+        ret_info->output_safety_frames = IOUserAudioDeviceGetOutputSafetyOffset(entry->object);
+        ret_info->late_tolerance_frames = dx_device_object_get_late_tolerance(entry->object);
+        ret_info->input_streams = describe_streams(entry, true, ret_info->inputs);
+        ret_info->output_streams = describe_streams(entry, false, ret_info->outputs);
     }
     ret_info->actual_rate_hz =
         page.state == DX_TIMELINE_RUNNING ? 1e9 / page.ns_per_frame : ret_info->sample_rate_hz;
-    dx_mutex_unlock(&device->lock);
+    dx_mutex_unlock(&entry->lock);
     return kIOReturnSuccess;
 }
 
@@ -978,15 +948,14 @@ summarise(const struct dx_histogram *histogram)
     };
 }
 
-kern_return_t
-dx_device_get_statistics(dx_device *device, dx_device_statistics *ret_statistics)
+static kern_return_t
+get_statistics(dx_device *device, dx_device_statistics *ret_statistics)
 {
-    if (!device || !ret_statistics || ret_statistics->size != sizeof *ret_statistics)
-        return kIOReturnBadArgument;
-    const struct dx_engine_counters *const counters = &device->counters;
+    struct dx_entry *const entry = dx_entry_of(device);
+    const struct dx_engine_counters *const counters = &entry->counters;
     *ret_statistics = (dx_device_statistics){
         .size = sizeof *ret_statistics,
-        .degraded = atomic_load_explicit(&device->degraded, memory_order_relaxed),
+        .degraded = atomic_load_explicit(&entry->degraded, memory_order_relaxed),
         .cycles = load(&counters->cycles),
         .late_cycles = load(&counters->late_cycles),
         .overloads = load(&counters->overloads),
@@ -1008,6 +977,30 @@ dx_device_get_statistics(dx_device *device, dx_device_statistics *ret_statistics
         ret_statistics->causes[i] = load(&counters->causes[i]);
     return kIOReturnSuccess;
 }
+
+static const struct dx_device_ops entry_ops = {
+    .free = free_entry,
+    .copy_object = dx_entry_copy_object,
+    .get_info = get_info,
+    .get_statistics = get_statistics,
+    .set_io_frames = set_io_frames,
+    .set_sample_rate = dx_entry_set_sample_rate,
+    .set_stream_format = dx_entry_set_stream_format,
+    .set_prewarmed = set_prewarmed,
+    .add_dsp = add_dsp,
+    .remove_dsp = remove_dsp,
+    .get_control_at = dx_entry_get_control_at,
+    .get_control = dx_entry_get_control,
+    .get_control_items = dx_entry_get_control_items,
+    .set_control = dx_entry_set_control,
+    .get_custom_property_at = dx_entry_get_custom_property_at,
+    .copy_custom_property = dx_entry_copy_custom_property,
+    .set_custom_property = dx_entry_set_custom_property,
+    .join = dx_entry_join_client,
+    .start = dx_entry_start_client,
+    .stop = dx_entry_stop_client,
+    .leave = dx_entry_leave_client,
+};
 
 const char *
 dx_cause_name(dx_cause cause)

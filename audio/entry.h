@@ -5,6 +5,8 @@
 #define DX_AUDIO_ENTRY_H
 
 #include "audio/engine.h"
+#include "audio/handle.h"
+#include "audio/member.h"
 #include "core/sync.h"
 
 #include <dextral/IODispatchQueue.h>
@@ -27,16 +29,6 @@ struct dx_input_ring {
     struct dx_lane_state state; // the engine's own copy
 };
 
-/* What a client of a stream depends on. */
-struct dx_stream_shape {
-    uint32_t channels;
-    uint32_t client_bytes_per_frame; // float32 for mixable streams, physical for the others
-    bool is_mixable;
-    enum dx_sample_format format;    // counts for non-mixable streams
-    _Atomic uint32_t latency_frames; // of the device and the stream
-    _Atomic uint32_t generation;     // + 1 when one of the above changed: clients from before are cut off
-};
-
 /* A DSP plug-in that somebody put into a chain. */
 struct dx_entry_dsp {
     struct dx_entry_dsp *next;
@@ -47,15 +39,14 @@ struct dx_entry_dsp {
     struct dx_engine_dsp dsp;
 };
 
-struct dx_device {
-    _Atomic uint32_t references;
-    dx_host *host; // not retained; NULL once the host is gone: then nothing but clients' lookups come
-    dx_clock *clock;
-    char *uid;
-    dx_device *next; // the host's list, under its lock
+struct dx_entry {
+    dx_device device; // first: a handle of this kind is an entry
+    dx_host *host;    // not retained; NULL once the host is gone: then nothing but clients' lookups come
+    struct dx_entry *next;        // the host's list, under its lock
+    struct dx_pages page_memory;  // of device.page, for the engine to write
+    struct dx_device_page *page;
+    void *recorder; // where the engine records its cycles; not the entry's own; NULL: nowhere
 
-    /* On lines of its own: clients read it while the IO thread writes what follows. */
-    _Alignas(64) _Atomic uint32_t page_words[DX_SLOTS_WORDS(sizeof(struct dx_timeline_page))];
     struct dx_engine_counters counters;
     struct dx_engine_signal signal;
     struct dx_stream_shape output_shapes[DX_MAX_STREAMS];
@@ -76,7 +67,8 @@ struct dx_device {
     uint32_t input_count;  // streams
     uint32_t output_count;
     struct dx_input_ring *input_rings[DX_MAX_STREAMS];
-    dx_client *clients; // all that are open
+    struct dx_member *members; // all that have joined
+    uint64_t members_in_use[DX_DEVICE_PAGE_MEMBERS / 64u]; // a bit for each counter of the page
     struct dx_entry_dsp *dsp;
     uint32_t wanted_io_frames; // 0: by the clients
     uint32_t most_io_frames;   // while IO runs: what its ring and its safety offsets, as they were at its start, allow
@@ -89,13 +81,25 @@ struct dx_device {
     bool is_changing; // a configuration change is under way: IO comes back at its end
 };
 
-/** Makes an entry with one reference; NULL without memory. */
-dx_device *dx_entry_create(dx_host *host, const char *uid);
-
-static inline struct dx_slots
-dx_entry_page(dx_device *entry)
+static inline struct dx_entry *
+dx_entry_of(dx_device *device)
 {
-    return (struct dx_slots){entry->page_words, sizeof(struct dx_timeline_page)};
+    return (struct dx_entry *)device;
+}
+
+/** Makes an entry with one reference; NULL without memory. */
+struct dx_entry *dx_entry_create(dx_host *host, const char *uid);
+
+static inline struct dx_entry *
+dx_entry_retain(struct dx_entry *entry)
+{
+    return dx_entry_of(dx_device_retain(entry ? &entry->device : NULL));
+}
+
+static inline void
+dx_entry_release(struct dx_entry *entry)
+{
+    dx_device_release(entry ? &entry->device : NULL);
 }
 
 /**
@@ -103,7 +107,7 @@ dx_entry_page(dx_device *entry)
  *
  * @return false: it has one, and keeps it.
  */
-bool dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
+bool dx_entry_attach(struct dx_entry *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
 
 /**
  * Takes its driver away: IO has stopped when this returns.
@@ -112,52 +116,80 @@ bool dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDev
  *
  * On the driver's queue.
  */
-void dx_entry_detach(dx_device *entry, bool tell);
+void dx_entry_detach(struct dx_entry *entry, bool tell);
 
 /** Whether the caller is on the queue of the entry's driver; no when there is none.  Lock held. */
-bool dx_entry_is_on_queue(dx_device *entry);
+bool dx_entry_is_on_queue(struct dx_entry *entry);
 
 /**
  * Runs a function on the queue of the entry's driver; where it stands when there is none.
  *
  * A driver may come between the look and the function: then the function runs again, on its queue.
  */
-void dx_entry_run(dx_device *entry, void (*function)(dx_device *entry, void *argument), void *argument);
+void dx_entry_run(struct dx_entry *entry, void (*function)(struct dx_entry *entry, void *argument), void *argument);
 
 /**
  * Starts IO if clients run, a driver is there, and it does not run yet.
  *
  * On the driver's queue, without the lock.
  */
-kern_return_t dx_entry_start_io(dx_device *entry);
+kern_return_t dx_entry_start_io(struct dx_entry *entry);
 
 /** Tells of skipped cycles, and stops IO that got no zero timestamp in time.  The host's watcher. */
-void dx_entry_look_after(dx_device *entry);
+void dx_entry_look_after(struct dx_entry *entry);
 
 /** Stops IO if it runs; `tell`: StopDevice is called.  On the driver's queue, without the lock. */
-void dx_entry_stop_io(dx_device *entry, bool tell);
+void dx_entry_stop_io(struct dx_entry *entry, bool tell);
 
 /** Builds a plan from clients and chains, and puts it in force.  With the lock held. */
-void dx_entry_replan(dx_device *entry);
+void dx_entry_replan(struct dx_entry *entry);
 
 /**
  * Reads the shapes of all streams from the driver; those that changed cut their clients off.
  *
  * On the driver's queue, while IO does not run, with the lock held.
  */
-kern_return_t dx_entry_read_shapes(dx_device *entry);
+kern_return_t dx_entry_read_shapes(struct dx_entry *entry);
 
 /** The input ring of a stream, made when it is not there yet; +1.  Lock held. */
-kern_return_t dx_entry_get_input_ring(dx_device *entry, uint32_t index, struct dx_input_ring **ret_ring);
+kern_return_t dx_entry_get_input_ring(struct dx_entry *entry, uint32_t index, struct dx_input_ring **ret_ring);
 void dx_input_ring_release(struct dx_input_ring *ring);
 
-/* Clients of an entry, for its plan.  In audio/client.c; lock held. */
-dx_client *dx_client_next(dx_client *client);
-bool dx_client_is_running(const dx_client *client);
-bool dx_client_is_cut_off(const dx_client *client);
-uint32_t dx_client_io_frames(const dx_client *client);
-struct dx_engine_source *dx_client_source(dx_client *client);
-uint32_t dx_client_recorded_streams(const dx_client *client); // a bit for each
-uint32_t dx_client_played_streams(const dx_client *client);
+/* Members of an entry, for its plan.  In audio/member.c; lock held. */
+struct dx_member *dx_member_next(const struct dx_member *member);
+bool dx_member_is_running(const struct dx_member *member);
+bool dx_member_is_cut_off(const struct dx_member *member);
+uint32_t dx_member_io_frames(const struct dx_member *member);
+struct dx_engine_source *dx_member_source(struct dx_member *member); // NULL: nothing to do for it in a cycle
+uint32_t dx_member_recorded_streams(const struct dx_member *member); // a bit for each
+uint32_t dx_member_played_streams(const struct dx_member *member);
+
+/** As dx_member_join().  Lock held. */
+kern_return_t dx_entry_add_member(struct dx_entry *entry, const struct dx_member_config *config,
+                                  struct dx_member **ret_member);
+
+/** Whether a running member is there.  Lock held. */
+bool dx_entry_has_running_member(const struct dx_entry *entry);
+
+/* How an entry does what is asked of a device: see audio/handle.h.  In entry.c, change.c, host_controls.c, and
+ * entry_client.c. */
+IOUserAudioDevice *dx_entry_copy_object(dx_device *device);
+kern_return_t dx_entry_set_sample_rate(dx_device *device, double rate_hz);
+kern_return_t dx_entry_set_stream_format(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
+                                         const IOUserAudioStreamBasicDescription *format);
+kern_return_t dx_entry_get_control_at(dx_device *device, uint32_t index, dx_control_info *ret_info);
+kern_return_t dx_entry_get_control(dx_device *device, const char *key, dx_control_info *ret_info);
+kern_return_t dx_entry_get_control_items(dx_device *device, const char *key, dx_control_item *items,
+                                         uint32_t capacity, uint32_t *ret_count);
+kern_return_t dx_entry_set_control(dx_device *device, const char *key, const struct dx_control_setting *setting);
+kern_return_t dx_entry_get_custom_property_at(dx_device *device, uint32_t index, dx_custom_property_info *ret_info);
+kern_return_t dx_entry_copy_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address,
+                                            OSObjectPtr qualifier, OSObjectPtr *ret_value);
+kern_return_t dx_entry_set_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address,
+                                           OSObjectPtr qualifier, OSObjectPtr value);
+kern_return_t dx_entry_join_client(dx_device *device, dx_client *client);
+kern_return_t dx_entry_start_client(dx_device *device, dx_client *client);
+void dx_entry_stop_client(dx_device *device, dx_client *client);
+void dx_entry_leave_client(dx_device *device, dx_client *client);
 
 #endif /* DX_AUDIO_ENTRY_H */

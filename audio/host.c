@@ -49,7 +49,7 @@ deliver(void *context)
 }
 
 void
-dx_host_tell(dx_host *host, dx_host_event_kind kind, dx_device *device, IOUserAudioObjectID object,
+dx_host_tell(dx_host *host, dx_host_event_kind kind, struct dx_entry *entry, IOUserAudioObjectID object,
              const IOUserAudioObjectPropertySelector *selectors, uint32_t count, kern_return_t status)
 {
     if (!host->config.listener)
@@ -65,14 +65,14 @@ dx_host_tell(dx_host *host, dx_host_event_kind kind, dx_device *device, IOUserAu
     event->event = (dx_host_event){
         .size = sizeof event->event,
         .kind = kind,
-        .device = dx_device_retain(device),
+        .device = entry ? dx_device_retain(&entry->device) : NULL,
         .object = object,
         .selectors = event->selectors,
         .selector_count = count,
         .status = status,
     };
     if (IODispatchQueueDispatchAsync_f(host->queue, event, deliver) != kIOReturnSuccess) {
-        dx_device_release(device);
+        dx_device_release(event->event.device);
         free(event);
         dx_host_log(host, "no memory to tell the listener of an event");
     }
@@ -95,12 +95,12 @@ dx_host_settle(dx_host *host)
 /* ---- making and freeing ---- */
 
 uint32_t
-dx_host_copy_entries(dx_host *host, dx_device **entries)
+dx_host_copy_entries(dx_host *host, struct dx_entry **entries)
 {
     uint32_t n = 0;
     dx_mutex_lock(&host->lock);
-    for (dx_device *device = host->devices; device && n < DX_HOST_MAX_DEVICES; device = device->next)
-        entries[n++] = dx_device_retain(device);
+    for (struct dx_entry *entry = host->entries; entry && n < DX_HOST_MAX_DEVICES; entry = entry->next)
+        entries[n++] = dx_entry_retain(entry);
     dx_mutex_unlock(&host->lock);
     return n;
 }
@@ -112,7 +112,7 @@ watch(void *argument)
     static const struct dx_wait_reason reason = {.what = "something to tell", .idle = true};
 
     dx_host *const host = argument;
-    dx_device **const entries = host->watched;
+    struct dx_entry **const entries = host->watched;
     for (;;) {
         const uint32_t notices = atomic_load_explicit(&host->notices, memory_order_acquire);
         if (atomic_load_explicit(&host->ending, memory_order_acquire))
@@ -120,7 +120,7 @@ watch(void *argument)
         const uint32_t count = dx_host_copy_entries(host, entries);
         for (uint32_t i = 0; i < count; i++) {
             dx_entry_look_after(entries[i]);
-            dx_device_release(entries[i]);
+            dx_entry_release(entries[i]);
         }
         (void)dx_clock_wait(host->clock, &host->notices, notices, DX_NEVER, &reason);
     }
@@ -168,8 +168,8 @@ dx_host_create(const dx_host_config *config, dx_host **ret_host)
     }
     host->config.saved_state = NULL; // borrowed for the call
     if (status == kIOReturnSuccess) {
-        host->watched = calloc(DX_HOST_MAX_DEVICES, sizeof(dx_device *));
-        host->detached = calloc(DX_HOST_MAX_DEVICES, sizeof(dx_device *));
+        host->watched = calloc(DX_HOST_MAX_DEVICES, sizeof(struct dx_entry *));
+        host->detached = calloc(DX_HOST_MAX_DEVICES, sizeof(struct dx_entry *));
         status = host->watched && host->detached ? kIOReturnSuccess : kIOReturnNoMemory;
     }
     if (status == kIOReturnSuccess) {
@@ -204,15 +204,21 @@ dx_host_destroy(dx_host *host)
     dx_clock_wake(host->clock, &host->notices, 1);
     dx_task_join(host->watcher);
     dx_host_settle(host);
-    while (host->devices) {
-        dx_device *const device = host->devices;
-        host->devices = device->next;
-        dx_mutex_lock(&device->lock);
-        device->host = NULL;
-        dx_mutex_unlock(&device->lock);
-        dx_device_release(device);
+    while (host->entries) {
+        struct dx_entry *const entry = host->entries;
+        host->entries = entry->next;
+        dx_mutex_lock(&entry->lock);
+        entry->host = NULL;
+        dx_mutex_unlock(&entry->lock);
+        dx_entry_release(entry);
     }
     free_host(host);
+}
+
+void
+dx_host_set_memory(dx_host *host, const struct dx_host_memory *memory)
+{
+    host->memory = *memory;
 }
 
 /* ---- the directory ---- */
@@ -221,32 +227,42 @@ void
 dx_host_forget_unused(dx_host *host)
 {
     dx_mutex_lock(&host->lock);
-    for (dx_device **link = &host->devices; *link;) {
-        dx_device *const device = *link;
+    for (struct dx_entry **link = &host->entries; *link;) {
+        struct dx_entry *const entry = *link;
         /* relaxed: with the lock held nobody can come by a new reference. */
-        if (atomic_load_explicit(&device->references, memory_order_relaxed) > 1) {
-            link = &device->next;
+        if (atomic_load_explicit(&entry->device.references, memory_order_relaxed) > 1) {
+            link = &entry->next;
             continue;
         }
-        *link = device->next;
-        dx_device_release(device);
+        *link = entry->next;
+        dx_entry_release(entry);
     }
     dx_mutex_unlock(&host->lock);
 }
 
-static dx_device *
-find_device(dx_host *host, const char *uid)
+static struct dx_entry *
+find_entry(dx_host *host, const char *uid)
 {
-    for (dx_device *device = host->devices; device; device = device->next)
-        if (strcmp(device->uid, uid) == 0)
-            return device;
+    for (struct dx_entry *entry = host->entries; entry; entry = entry->next)
+        if (strcmp(entry->device.uid, uid) == 0)
+            return entry;
     return NULL;
 }
 
-static bool
-is_visible(dx_device *device)
+static struct dx_entry *
+copy_entry(dx_host *host, const char *uid)
 {
-    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    dx_host_forget_unused(host);
+    dx_mutex_lock(&host->lock);
+    struct dx_entry *const entry = dx_entry_retain(find_entry(host, uid));
+    dx_mutex_unlock(&host->lock);
+    return entry;
+}
+
+static bool
+is_visible(struct dx_entry *entry)
+{
+    IOUserAudioDevice *const object = dx_entry_copy_object(&entry->device);
     const bool is_hidden = object && IOUserAudioDeviceGetIsHidden(object);
     OSObjectRelease(object);
     return !is_hidden;
@@ -255,7 +271,7 @@ is_visible(dx_device *device)
 size_t
 dx_host_copy_devices(dx_host *host, dx_device **devices, size_t capacity)
 {
-    dx_device **const entries = host ? malloc(DX_HOST_MAX_DEVICES * sizeof(dx_device *)) : NULL;
+    struct dx_entry **const entries = host ? malloc(DX_HOST_MAX_DEVICES * sizeof(struct dx_entry *)) : NULL;
     if (!entries)
         return 0;
     dx_host_forget_unused(host);
@@ -264,10 +280,10 @@ dx_host_copy_devices(dx_host *host, dx_device **devices, size_t capacity)
     for (uint32_t i = 0; i < count; i++) {
         if (is_visible(entries[i])) {
             if (devices && n < capacity)
-                devices[n] = dx_device_retain(entries[i]);
+                devices[n] = dx_device_retain(&entries[i]->device);
             n++;
         }
-        dx_device_release(entries[i]);
+        dx_entry_release(entries[i]);
     }
     free(entries);
     return n;
@@ -276,19 +292,14 @@ dx_host_copy_devices(dx_host *host, dx_device **devices, size_t capacity)
 dx_device *
 dx_host_copy_device(dx_host *host, const char *uid)
 {
-    if (!host || !uid)
-        return NULL;
-    dx_host_forget_unused(host);
-    dx_mutex_lock(&host->lock);
-    dx_device *const device = dx_device_retain(find_device(host, uid));
-    dx_mutex_unlock(&host->lock);
-    return device;
+    struct dx_entry *const entry = host && uid ? copy_entry(host, uid) : NULL;
+    return entry ? &entry->device : NULL;
 }
 
 static bool
-can_be_default(dx_device *device, IOUserAudioStreamDirection direction)
+can_be_default(struct dx_entry *entry, IOUserAudioStreamDirection direction)
 {
-    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    IOUserAudioDevice *const object = dx_entry_copy_object(&entry->device);
     const bool can = object && !IOUserAudioDeviceGetIsHidden(object) &&
                      (direction == IOUserAudioStreamDirectionInput
                           ? IOUserAudioDeviceCanBeDefaultInputDevice(object)
@@ -300,59 +311,59 @@ can_be_default(dx_device *device, IOUserAudioStreamDirection direction)
 dx_device *
 dx_host_copy_default_device(dx_host *host, IOUserAudioStreamDirection direction)
 {
-    dx_device **const entries = host ? malloc(DX_HOST_MAX_DEVICES * sizeof(dx_device *)) : NULL;
+    struct dx_entry **const entries = host ? malloc(DX_HOST_MAX_DEVICES * sizeof(struct dx_entry *)) : NULL;
     if (!entries)
         return NULL;
     dx_device *found = NULL;
     const uint32_t count = dx_host_copy_entries(host, entries);
     for (uint32_t i = 0; i < count; i++) {
         if (!found && can_be_default(entries[i], direction))
-            found = dx_device_retain(entries[i]);
-        dx_device_release(entries[i]);
+            found = dx_device_retain(&entries[i]->device);
+        dx_entry_release(entries[i]);
     }
     free(entries);
     return found;
 }
 
-dx_device *
+struct dx_entry *
 dx_host_copy_entry_of(dx_host *host, IOUserAudioClockDevice *object)
 {
     OSString *const uid = IOUserAudioClockDeviceGetUID(object);
-    dx_device *device = uid ? dx_host_copy_device(host, OSStringGetCStringNoCopy(uid)) : NULL;
+    struct dx_entry *entry = uid ? copy_entry(host, OSStringGetCStringNoCopy(uid)) : NULL;
     OSObjectRelease(uid);
-    if (!device)
+    if (!entry)
         return NULL;
-    dx_mutex_lock(&device->lock);
-    const bool is_its = (void *)device->object == (void *)object;
-    dx_mutex_unlock(&device->lock);
+    dx_mutex_lock(&entry->lock);
+    const bool is_its = (void *)entry->object == (void *)object;
+    dx_mutex_unlock(&entry->lock);
     if (!is_its) {
-        dx_device_release(device);
-        device = NULL;
+        dx_entry_release(entry);
+        entry = NULL;
     }
-    return device;
+    return entry;
 }
 
 /* ---- devices that come and go ---- */
 
 /* The entry for a UID, made when there is none; +1.  NULL without memory, or with too many. */
-static dx_device *
+static struct dx_entry *
 get_entry(dx_host *host, const char *uid)
 {
     dx_mutex_lock(&host->lock);
-    dx_device *device = find_device(host, uid);
-    if (!device) {
+    struct dx_entry *entry = find_entry(host, uid);
+    if (!entry) {
         uint32_t count = 0;
-        dx_device **link = &host->devices;
+        struct dx_entry **link = &host->entries;
         for (; *link; link = &(*link)->next)
             count++;
         /* Who goes through all entries has room for so many. */
-        device = count < DX_HOST_MAX_DEVICES ? dx_entry_create(host, uid) : NULL;
-        if (device)
-            *link = device;
+        entry = count < DX_HOST_MAX_DEVICES ? dx_entry_create(host, uid) : NULL;
+        if (entry)
+            *link = entry;
     }
-    dx_device_retain(device);
+    (void)dx_entry_retain(entry);
     dx_mutex_unlock(&host->lock);
-    return device;
+    return entry;
 }
 
 /* On the driver's queue. */
@@ -360,13 +371,13 @@ static void
 publish_device(dx_host *host, IOUserAudioDriver *driver, IOUserAudioDevice *object)
 {
     OSString *const uid = IOUserAudioDeviceGetUID(object);
-    dx_device *const entry = uid ? get_entry(host, OSStringGetCStringNoCopy(uid)) : NULL;
+    struct dx_entry *const entry = uid ? get_entry(host, OSStringGetCStringNoCopy(uid)) : NULL;
     OSObjectRelease(uid);
     if (!entry) {
         dx_host_log(host, "no memory to publish a device, or %u are there", DX_HOST_MAX_DEVICES);
         return;
     }
-    IOUserAudioDevice *const current = dx_device_copy_object(entry);
+    IOUserAudioDevice *const current = dx_entry_copy_object(&entry->device);
     if (current != object) {
         /* Two drivers may come with one UID at the same time, each on its own queue. */
         if (!current && dx_entry_attach(entry, driver, object))
@@ -374,17 +385,17 @@ publish_device(dx_host *host, IOUserAudioDriver *driver, IOUserAudioDevice *obje
                          kIOReturnSuccess);
         else
             dx_host_log(host, "%s: another device has this UID already: the second one stays invisible",
-                        entry->uid);
+                        entry->device.uid);
     }
     OSObjectRelease(current);
-    dx_device_release(entry);
+    dx_entry_release(entry);
 }
 
 /* On the driver's queue. */
 static void
-withdraw_device(dx_host *host, dx_device *entry, bool tell)
+withdraw_device(dx_host *host, struct dx_entry *entry, bool tell)
 {
-    IOUserAudioDevice *const object = dx_device_copy_object(entry);
+    IOUserAudioDevice *const object = dx_entry_copy_object(&entry->device);
     if (!object)
         return;
     const IOUserAudioObjectID id = IOUserAudioObjectGetObjectID(object);
@@ -405,7 +416,7 @@ detach_on_queue(void *context)
 {
     const struct detach *const detach = context;
     dx_host *const host = detach->host;
-    dx_device **const entries = host->detached; // one driver's queue at a time: see detach_devices()
+    struct dx_entry **const entries = host->detached; // one driver's queue at a time: see detach_devices()
     const uint32_t count = dx_host_copy_entries(host, entries);
     for (uint32_t i = 0; i < count; i++) {
         dx_mutex_lock(&entries[i]->lock);
@@ -413,7 +424,7 @@ detach_on_queue(void *context)
         dx_mutex_unlock(&entries[i]->lock);
         if (is_its)
             withdraw_device(host, entries[i], detach->tell);
-        dx_device_release(entries[i]);
+        dx_entry_release(entries[i]);
     }
     dx_host_forget_unused(host);
 }
@@ -475,7 +486,7 @@ look_at_devices(void *context)
     if (!dx_host_runs_driver(host, look->driver))
         return;
     IOUserAudioDevice **const objects = calloc(DX_HOST_MAX_DEVICES, sizeof(IOUserAudioDevice *));
-    dx_device **const entries = calloc(DX_HOST_MAX_DEVICES, sizeof(dx_device *));
+    struct dx_entry **const entries = calloc(DX_HOST_MAX_DEVICES, sizeof(struct dx_entry *));
     if (!objects || !entries) {
         dx_host_log(host, "no memory to look at a driver's devices");
         free(objects);
@@ -492,7 +503,7 @@ look_at_devices(void *context)
         dx_mutex_unlock(&entries[i]->lock);
         if (is_gone)
             withdraw_device(host, entries[i], true);
-        dx_device_release(entries[i]);
+        dx_entry_release(entries[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
         publish_device(host, look->driver, objects[i]);
@@ -519,10 +530,10 @@ dx_host_driver_registered(dx_host *host, IOUserAudioDriver *driver)
 }
 
 /* The entry of the device that an object is, or belongs to, +1; NULL for what belongs to none. */
-static dx_device *
+static struct dx_entry *
 copy_entry_for_object(dx_host *host, IOUserAudioDriver *driver, IOUserAudioObjectID id)
 {
-    dx_device *entry = NULL;
+    struct dx_entry *entry = NULL;
     while (!entry && id > kIOUserAudioObjectIDDriver) {
         IOUserAudioObject *const object = IOUserAudioDriverGetAudioObjectForObjectID(driver, id);
         if (!object)
@@ -547,7 +558,7 @@ dx_host_properties_changed(dx_host *host, IOUserAudioDriver *driver, IOUserAudio
                 break;
             }
     }
-    dx_device *const entry = copy_entry_for_object(host, driver, object);
+    struct dx_entry *const entry = copy_entry_for_object(host, driver, object);
     /* While a change is performed the listener is told of the differences, at its end. */
     if (entry && dx_host_is_changing(host, entry)) {
         uint32_t n = 0;
@@ -559,7 +570,7 @@ dx_host_properties_changed(dx_host *host, IOUserAudioDriver *driver, IOUserAudio
     }
     if (count)
         dx_host_tell(host, DX_EVENT_PROPERTIES_CHANGED, entry, object, selectors, count, kIOReturnSuccess);
-    dx_device_release(entry);
+    dx_entry_release(entry);
 }
 
 struct removal {
@@ -571,10 +582,10 @@ static void
 withdraw_object(void *context)
 {
     const struct removal *const removal = context;
-    dx_device *const entry = dx_host_copy_entry_of(removal->host, (IOUserAudioClockDevice *)removal->object);
+    struct dx_entry *const entry = dx_host_copy_entry_of(removal->host, (IOUserAudioClockDevice *)removal->object);
     if (entry)
         withdraw_device(removal->host, entry, true);
-    dx_device_release(entry);
+    dx_entry_release(entry);
     dx_host_forget_unused(removal->host);
 }
 

@@ -156,9 +156,7 @@ describe(IOUserAudioControl *control, dx_control_info *ret_info)
 static kern_return_t
 get_control(dx_device *device, const char *key, uint32_t index, dx_control_info *ret_info)
 {
-    if (!device || !ret_info || ret_info->size != sizeof *ret_info)
-        return kIOReturnBadArgument;
-    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    IOUserAudioDevice *const object = dx_entry_copy_object(device);
     if (!object)
         return kIOReturnNoDevice;
     IOUserAudioControl *const control = copy_control(object, key, index);
@@ -171,15 +169,15 @@ get_control(dx_device *device, const char *key, uint32_t index, dx_control_info 
 }
 
 kern_return_t
-dx_device_get_control_at(dx_device *device, uint32_t index, dx_control_info *ret_info)
+dx_entry_get_control_at(dx_device *device, uint32_t index, dx_control_info *ret_info)
 {
     return get_control(device, NULL, index, ret_info);
 }
 
 kern_return_t
-dx_device_get_control(dx_device *device, const char *key, dx_control_info *ret_info)
+dx_entry_get_control(dx_device *device, const char *key, dx_control_info *ret_info)
 {
-    return key ? get_control(device, key, 0, ret_info) : kIOReturnBadArgument;
+    return get_control(device, key, 0, ret_info);
 }
 
 static bool
@@ -227,12 +225,10 @@ get_items(IOUserAudioControlPtr control, dx_control_item *items, uint32_t capaci
 }
 
 kern_return_t
-dx_device_get_control_items(dx_device *device, const char *key, dx_control_item *items, uint32_t capacity,
-                            uint32_t *ret_count)
+dx_entry_get_control_items(dx_device *device, const char *key, dx_control_item *items, uint32_t capacity,
+                           uint32_t *ret_count)
 {
-    if (!device || !key || (!items && capacity > 0) || !ret_count)
-        return kIOReturnBadArgument;
-    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    IOUserAudioDevice *const object = dx_entry_copy_object(device);
     if (!object)
         return kIOReturnNoDevice;
     IOUserAudioControl *const control = copy_control(object, key, 0);
@@ -248,7 +244,7 @@ dx_device_get_control_items(dx_device *device, const char *key, dx_control_item 
 
 /* The device's object while the caller is on its driver's queue, where it stays; NULL: no driver. */
 static IOUserAudioDevice *
-get_object_on_queue(dx_device *entry)
+get_object_on_queue(struct dx_entry *entry)
 {
     dx_mutex_lock(&entry->lock);
     IOUserAudioDevice *const object = dx_entry_is_on_queue(entry) ? entry->object : NULL;
@@ -301,7 +297,7 @@ set_item(IOUserAudioControl *control, const char *name)
 
 /* On the driver's queue. */
 static void
-set_control(dx_device *entry, void *argument)
+set_control(struct dx_entry *entry, void *argument)
 {
     struct control_set *const set = argument;
     IOUserAudioDevice *const object = get_object_on_queue(entry);
@@ -324,78 +320,70 @@ set_control(dx_device *entry, void *argument)
     OSObjectRelease(control);
 }
 
-/* `value` is taken; NULL: there was no memory for it. */
-static kern_return_t
-set_value(dx_device *device, const char *key, dx_control_kind kind, OSObjectPtr value)
+/* The form of audio/control_value.h, +1; NULL for an item, which only the driver can tell, and without memory. */
+static OSObjectPtr
+create_value(const struct dx_control_setting *setting)
 {
-    struct control_set set = {.key = key, .kind = kind, .value = value, .status = kIOReturnNoMemory};
-    if (!device || !key)
-        set.status = kIOReturnBadArgument;
-    else if (value)
-        dx_entry_run(device, set_control, &set);
-    OSObjectRelease(value);
+    switch (setting->what) {
+    case DX_SET_BOOLEAN:
+        return OSObjectRetain(setting->is_on ? kOSBooleanTrue : kOSBooleanFalse);
+    case DX_SET_NUMBER:
+        return OSNumberCreate(setting->number, 32);
+    case DX_SET_DECIBELS:
+    case DX_SET_POSITION:
+        return dx_control_number_of_float(setting->value);
+    case DX_SET_SCALAR:
+        return dx_control_dictionary_of_scalar(setting->value);
+    case DX_SET_VALUES:
+        return dx_control_array_of_values(setting->values, setting->value_count);
+    case DX_SET_ITEM:
+        break;
+    }
+    return NULL;
+}
+
+static dx_control_kind
+kind_of_setting(const struct dx_control_setting *setting)
+{
+    switch (setting->what) {
+    case DX_SET_BOOLEAN:
+        return DX_CONTROL_BOOLEAN;
+    case DX_SET_NUMBER:
+        return DX_CONTROL_SLIDER;
+    case DX_SET_DECIBELS:
+    case DX_SET_SCALAR:
+        return DX_CONTROL_LEVEL;
+    case DX_SET_POSITION:
+        return DX_CONTROL_STEREO_PAN;
+    case DX_SET_VALUES:
+    case DX_SET_ITEM:
+        break;
+    }
+    return DX_CONTROL_SELECTOR;
+}
+
+kern_return_t
+dx_entry_set_control(dx_device *device, const char *key, const struct dx_control_setting *setting)
+{
+    struct control_set set = {
+        .key = key,
+        .kind = kind_of_setting(setting),
+        .value = create_value(setting),
+        .item_name = setting->item,
+        .status = kIOReturnNoMemory,
+    };
+    if (set.value || setting->what == DX_SET_ITEM)
+        dx_entry_run(dx_entry_of(device), set_control, &set);
+    OSObjectRelease(set.value);
     return set.status;
-}
-
-kern_return_t
-dx_device_set_control_boolean(dx_device *device, const char *key, bool is_on)
-{
-    return set_value(device, key, DX_CONTROL_BOOLEAN, OSObjectRetain(is_on ? kOSBooleanTrue : kOSBooleanFalse));
-}
-
-kern_return_t
-dx_device_set_control_number(dx_device *device, const char *key, uint32_t number)
-{
-    return set_value(device, key, DX_CONTROL_SLIDER, OSNumberCreate(number, 32));
-}
-
-kern_return_t
-dx_device_set_control_decibels(dx_device *device, const char *key, float decibels)
-{
-    return set_value(device, key, DX_CONTROL_LEVEL, dx_control_number_of_float(decibels));
-}
-
-kern_return_t
-dx_device_set_control_scalar(dx_device *device, const char *key, float scalar)
-{
-    return set_value(device, key, DX_CONTROL_LEVEL, dx_control_dictionary_of_scalar(scalar));
-}
-
-kern_return_t
-dx_device_set_control_values(dx_device *device, const char *key, const IOUserAudioSelectorValue *values,
-                             size_t count)
-{
-    if (!values && count > 0)
-        return kIOReturnBadArgument;
-    if (count > DX_MAX_SELECTED_VALUES)
-        return kIOReturnNoSpace;
-    return set_value(device, key, DX_CONTROL_SELECTOR, dx_control_array_of_values(values, count));
-}
-
-kern_return_t
-dx_device_set_control_item(dx_device *device, const char *key, const char *name)
-{
-    if (!device || !key || !name)
-        return kIOReturnBadArgument;
-    struct control_set set = {.key = key, .kind = DX_CONTROL_SELECTOR, .item_name = name};
-    dx_entry_run(device, set_control, &set);
-    return set.status;
-}
-
-kern_return_t
-dx_device_set_control_position(dx_device *device, const char *key, float position)
-{
-    return set_value(device, key, DX_CONTROL_STEREO_PAN, dx_control_number_of_float(position));
 }
 
 /* ---- custom properties ---- */
 
 kern_return_t
-dx_device_get_custom_property_at(dx_device *device, uint32_t index, dx_custom_property_info *ret_info)
+dx_entry_get_custom_property_at(dx_device *device, uint32_t index, dx_custom_property_info *ret_info)
 {
-    if (!device || !ret_info || ret_info->size != sizeof *ret_info)
-        return kIOReturnBadArgument;
-    IOUserAudioDevice *const object = dx_device_copy_object(device);
+    IOUserAudioDevice *const object = dx_entry_copy_object(device);
     if (!object)
         return kIOReturnNoDevice;
     IOUserAudioCustomProperty *const property = copy_custom_property(object, NULL, index);
@@ -425,7 +413,7 @@ struct property_call {
 
 /* On the driver's queue. */
 static void
-call_property(dx_device *entry, void *argument)
+call_property(struct dx_entry *entry, void *argument)
 {
     struct property_call *const call = argument;
     IOUserAudioDevice *const object = get_object_on_queue(entry);
@@ -444,25 +432,21 @@ call_property(dx_device *entry, void *argument)
 }
 
 kern_return_t
-dx_device_copy_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address, OSObjectPtr qualifier,
-                               OSObjectPtr *ret_value)
+dx_entry_copy_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address, OSObjectPtr qualifier,
+                              OSObjectPtr *ret_value)
 {
-    if (!device || !ret_value)
-        return kIOReturnBadArgument;
     struct property_call call = {.address = address, .qualifier = qualifier};
-    dx_entry_run(device, call_property, &call);
+    dx_entry_run(dx_entry_of(device), call_property, &call);
     if (call.status == kIOReturnSuccess)
         *ret_value = call.value;
     return call.status;
 }
 
 kern_return_t
-dx_device_set_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address, OSObjectPtr qualifier,
-                              OSObjectPtr value)
+dx_entry_set_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address, OSObjectPtr qualifier,
+                             OSObjectPtr value)
 {
-    if (!device)
-        return kIOReturnBadArgument;
     struct property_call call = {.address = address, .qualifier = qualifier, .value = value, .sets = true};
-    dx_entry_run(device, call_property, &call);
+    dx_entry_run(dx_entry_of(device), call_property, &call);
     return call.status;
 }

@@ -59,6 +59,18 @@ struct dx_lane {
 /** Makes a lane of at least `min_frames` frames.  0, -EINVAL, -ENOMEM, or another negative errno. */
 int dx_lane_create(struct dx_lane *lane, const char *name, uint32_t min_frames, uint32_t bytes_per_frame);
 
+/**
+ * Maps a lane of another process for reading.
+ *
+ * @param fd  borrowed.
+ * @param at  a lane that was opened before, whose place this one takes, in one step: whoever reads meanwhile sees the one
+ *            or the other.  NULL: anywhere.
+ * @param ret_lane  written on success only; may be `at`.
+ * @return 0; -EINVAL (no lane, or one that contradicts itself), -EPERM (not sealed), -EPROTO (of a version that this one
+ *         does not know), -EBADF, -ENOMEM; -ESTALE (of another size or format than `at`).
+ */
+int dx_lane_open(int fd, const struct dx_lane *at, struct dx_lane *ret_lane);
+
 /** Zeroed is fine. */
 void dx_lane_finish(struct dx_lane *lane);
 

@@ -19,7 +19,7 @@ struct dx_member_config {
     dx_client_callback callback; // synchronous: inside the cycle; else NULL
     void *context;
     void *input_buffer;        // synchronous with input: a chunk of the stream; borrowed until it leaves
-    float gain;                // of what it plays; 1: bits are not touched
+    float gain;                // of what it plays; 1: bits are not touched, 0: muted
 };
 
 /**
@@ -48,13 +48,27 @@ void dx_member_set_gain(struct dx_member *member, float gain);
 /** Its place in the device page's counters. */
 uint32_t dx_member_index(const struct dx_member *member);
 
+/** Frames that the engine has taken from it, or called it for; alive as long as the member. */
+const _Atomic uint64_t *dx_member_frames(const struct dx_member *member);
+
 /** The input ring it reads, or NULL; alive as long as the member. */
 const struct dx_lane *dx_member_ring(const struct dx_member *member);
 
-/* What other processes are given of a device of this one.  Descriptors are borrowed, alive as long as the device has
- * its driver. */
+/* What a process that runs drivers for others adds to its host. */
 
-/** The descriptor of the device page. */
+/** The descriptor of a device's page: borrowed, alive as long as the device. */
 int dx_device_page_fd(dx_device *device);
+
+/* Memory that outlives the host. */
+struct dx_host_memory {
+    uint32_t incarnation; // of the driver: 1 more for each that had the same devices
+    void *context;
+    /** Finds the line that a device's time goes on from, and where its cycles are recorded; either may stay as it is.
+     *  Thread: any, one at a time. */
+    void (*find)(void *context, const char *uid, struct dx_timeline_page *ret_before, void **ret_recorder);
+};
+
+/** Before the first driver is started.  What is found must stay until the host is destroyed. */
+void dx_host_set_memory(dx_host *host, const struct dx_host_memory *memory);
 
 #endif /* DX_AUDIO_MEMBER_H */

@@ -10,8 +10,8 @@
 
 /*
  * One memfd for each incarnation of a device's driver: its host maps it, the supervisor seals it, readers map it
- * read-only.  Counters are 32 bits wide and wrap, so that a 32-bit reader needs no write access; readers add up
- * differences.  Layout is fixed: sizes are the same for 32 and 64 bits.
+ * read-only.  Counters are 32 bits wide, so that a 32-bit reader needs no write access; 2^32 frames are a day.
+ * Layout is fixed: sizes are the same for 32 and 64 bits.
  */
 #define DX_DEVICE_PAGE_MAGIC 0x50584431u // "1DXP", little-endian
 #define DX_DEVICE_PAGE_VERSION 1u
@@ -35,7 +35,7 @@ struct dx_device_page {
 };
 
 /**
- * Makes a page in which device time goes on from `before`, or has not begun when that is NULL.
+ * Makes a page in which device time goes on from `before`, or begins some time when its state is NONE.
  *
  * @param pages        keeps the memory; its descriptor is what others are handed.
  * @param incarnation  the numbers of publications begin at a place of their own for each, so that a copy made across a

@@ -65,7 +65,7 @@ save_formats(OSDictionary *formats, IOUserAudioDevice *object, IOUserAudioStream
 }
 
 void
-dx_host_save_device(dx_host *host, dx_device *entry)
+dx_host_save_device(dx_host *host, struct dx_entry *entry)
 {
     OSDictionary *const state = OSDictionaryCreate(3);
     OSDictionary *const controls = OSDictionaryCreate(8);
@@ -80,11 +80,11 @@ dx_host_save_device(dx_host *host, dx_device *entry)
          OSDictionarySetObject(state, "controls", controls) && OSDictionarySetObject(state, "formats", formats);
     if (ok) {
         dx_mutex_lock(&host->lock);
-        ok = OSDictionarySetObject(host->saved, entry->uid, state);
+        ok = OSDictionarySetObject(host->saved, entry->device.uid, state);
         dx_mutex_unlock(&host->lock);
     }
     if (!ok)
-        dx_host_log(host, "%s: no memory to keep its settings", entry->uid);
+        dx_host_log(host, "%s: no memory to keep its settings", entry->device.uid);
     OSObjectRelease(rate);
     OSObjectRelease(formats);
     OSObjectRelease(controls);
@@ -195,21 +195,21 @@ restore_rate(dx_host *host, const char *uid, IOUserAudioDevice *object, const OS
 }
 
 void
-dx_host_restore_device(dx_host *host, dx_device *entry)
+dx_host_restore_device(dx_host *host, struct dx_entry *entry)
 {
-    OSDictionary *const state = copy_state(host, entry->uid);
+    OSDictionary *const state = copy_state(host, entry->device.uid);
     if (!state)
         return;
-    IOUserAudioDevice *const object = dx_device_copy_object(entry);
+    IOUserAudioDevice *const object = dx_entry_copy_object(&entry->device);
     const OSDictionary *const controls = OSDynamicCast(OSDictionary, OSDictionaryGetObject(state, "controls"));
     const OSDictionary *const formats = OSDynamicCast(OSDictionary, OSDictionaryGetObject(state, "formats"));
     if (formats && dx_device_wants_stream_formats_restored(object)) {
-        restore_rate(host, entry->uid, object, state);
-        restore_formats(host, entry->uid, object, formats, IOUserAudioStreamDirectionInput);
-        restore_formats(host, entry->uid, object, formats, IOUserAudioStreamDirectionOutput);
+        restore_rate(host, entry->device.uid, object, state);
+        restore_formats(host, entry->device.uid, object, formats, IOUserAudioStreamDirectionInput);
+        restore_formats(host, entry->device.uid, object, formats, IOUserAudioStreamDirectionOutput);
     }
     if (controls && dx_clock_device_wants_controls_restored((IOUserAudioClockDevice *)object))
-        restore_controls(host, entry->uid, object, controls);
+        restore_controls(host, entry->device.uid, object, controls);
     OSObjectRelease(object);
     OSObjectRelease(state);
 }
@@ -217,18 +217,18 @@ dx_host_restore_device(dx_host *host, dx_device *entry)
 OSDictionary *
 dx_host_copy_saved_state(dx_host *host)
 {
-    dx_device **const devices = host ? calloc(DX_HOST_MAX_DEVICES, sizeof(dx_device *)) : NULL;
-    if (!devices)
+    struct dx_entry **const entries = host ? calloc(DX_HOST_MAX_DEVICES, sizeof *entries) : NULL;
+    if (!entries)
         return NULL;
-    const uint32_t count = dx_host_copy_entries(host, devices); // hidden ones too
+    const uint32_t count = dx_host_copy_entries(host, entries); // hidden ones too
     for (uint32_t i = 0; i < count; i++) {
-        dx_mutex_lock(&devices[i]->lock);
-        if (devices[i]->object)
-            dx_host_save_device(host, devices[i]);
-        dx_mutex_unlock(&devices[i]->lock);
-        dx_device_release(devices[i]);
+        dx_mutex_lock(&entries[i]->lock);
+        if (entries[i]->object)
+            dx_host_save_device(host, entries[i]);
+        dx_mutex_unlock(&entries[i]->lock);
+        dx_entry_release(entries[i]);
     }
-    free(devices);
+    free(entries);
     dx_mutex_lock(&host->lock);
     OSDictionary *const copy = OSDictionaryCreateWithDictionary(host->saved);
     dx_mutex_unlock(&host->lock);

@@ -133,6 +133,19 @@ dx_pages_map_readonly(int fd, size_t bytes, struct dx_pages *ret_pages)
     return 0;
 }
 
+int
+dx_pages_move(struct dx_pages *pages, const struct dx_pages *place)
+{
+    if (pages->bytes != place->bytes)
+        return -EINVAL;
+    void *const moved = mremap(pages->address, pages->bytes, pages->bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+                               place->address);
+    if (moved == MAP_FAILED)
+        return -errno;
+    pages->address = moved;
+    return 0;
+}
+
 void
 dx_pages_finish(struct dx_pages *pages)
 {

@@ -58,6 +58,15 @@ int dx_pages_create(const char *name, size_t bytes, struct dx_pages *ret_pages);
  */
 int dx_pages_map_readonly(int fd, size_t bytes, struct dx_pages *ret_pages);
 
+/**
+ * Moves a mapping to the place of another one of the same size, which is gone then, in one step: whoever reads there
+ * meanwhile sees the one or the other.
+ *
+ * @param pages  its address becomes that of `place`.
+ * @return 0; -EINVAL (other sizes), -ENOMEM: nothing has moved.
+ */
+int dx_pages_move(struct dx_pages *pages, const struct dx_pages *place);
+
 /** Unmaps and closes; zeroes the struct.  A zeroed one is fine. */
 void dx_pages_finish(struct dx_pages *pages);
 

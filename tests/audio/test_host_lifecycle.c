@@ -13,11 +13,11 @@ static struct test_driver other;
 /* What attaches a driver to its entry can be held up, so that another one comes in between. */
 static uint64_t attach_delay_ns;
 
-bool __real_dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
-bool __wrap_dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
+bool __real_dx_entry_attach(struct dx_entry *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
+bool __wrap_dx_entry_attach(struct dx_entry *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object);
 
 bool
-__wrap_dx_entry_attach(dx_device *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object)
+__wrap_dx_entry_attach(struct dx_entry *entry, IOUserAudioDriver *driver, IOUserAudioDevice *object)
 {
     if (attach_delay_ns)
         test_sleep(attach_delay_ns);
