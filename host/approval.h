@@ -63,6 +63,10 @@ kern_return_t dx_approvals_revoke(struct dx_approvals *approvals, const char *id
 kern_return_t dx_approvals_grant(struct dx_approvals *approvals, const struct dx_bundle_entry *entry,
                                  const char *program, dx_error *error);
 
+/** The user takes that back.  kIOReturnNotFound: it was not granted; errors of dx_file_replace(). */
+kern_return_t dx_approvals_ungrant(struct dx_approvals *approvals, const struct dx_bundle_entry *entry,
+                                   const char *program, dx_error *error);
+
 /**
  * Whether a program may open a bundle's user clients: it was granted, or the bundle has
  * DX_ENTITLEMENT_ANY_USER_CLIENT.

@@ -21,11 +21,11 @@ enum dx_option_type {
 struct dx_kind_option {
     const char *name; // as on a command line: "channels"
     enum dx_option_type type;
-    double minimum;
-    double maximum;
+    int64_t minimum;
+    int64_t maximum;
     uint32_t decimals;
     const char *const *choices; // with a NULL at the end; of a choice
-    const char *initial;        // value where none is given, as text; "" where the kind makes one up
+    const char *initial;        // value where none is given, as text; "" where one is made up
     const char *unit;           // "Hz", "frames"; "" for none
     const char *help;           // one line
     bool is_live;               // a running device takes a change at once: see DX_KIND_SELECTOR

@@ -53,6 +53,7 @@
 #define DX_OP_SET "set"                 // uid, what, ... -> see machine.md
 #define DX_OP_GET_PROPERTY "get-property" // uid, selector, scope, element, qualifier -> value
 #define DX_OP_STATISTICS "statistics"   // uid -> of the device and of its clients
+#define DX_OP_KINDS "kinds"             // -> kinds: as dx_kinds_describe() (host/kinds.h)
 #define DX_OP_CREATE "create"           // kind, options -> uid
 #define DX_OP_REMOVE "remove"           // uid
 #define DX_OP_SET_DEFAULT "set-default" // uid, direction (0: both, 1: input, 2: output); no uid: none
@@ -97,6 +98,7 @@
 #define DX_OP_RECORD "record" // uid, recorder (fd): of a device that was not among `before`
 #define DX_OP_QUIT "quit"   // stop the driver and exit
 #define DX_EVENT_LEAVING "leaving" // the supervisor ends in good order
+#define DX_EVENT_FOLLOWED "followed" // uid, page (fd): of a device that was asked for with `follow`; again for each new page
 
 /* Driver process to supervisor. */
 #define DX_OP_REALTIME "realtime"           // thread, priority -> way (string): how it got it
@@ -105,6 +107,8 @@
 #define DX_EVENT_DEVICE_GONE "device-gone"  // uid
 #define DX_EVENT_SAVED_STATE "saved-state"  // state
 #define DX_EVENT_LOADED "loaded"            // status, error: how the load ended
+#define DX_EVENT_FOLLOW "follow"            // uid, on (bool): one of its devices follows this device's timeline (audio/follow.h):
+                                            //   `followed` is to come, whether or not that device runs; or no longer
 #define DX_EVENT_INCIDENT "incident"        // of the driver's own watchdog: uid, cause (string), text; what `incidents` tells
                                             // `configuration` and `completion` come from here too
 
