@@ -71,12 +71,18 @@ send_packet(int socket, const struct msghdr *packet)
     return errno == ENOBUFS ? -ENOMEM : -errno;
 }
 
+bool
+dx_wire_fits(const OSData *body, uint32_t fd_count)
+{
+    return OSDataGetLength(body) <= DX_WIRE_MAX_BYTES - HEAD_BYTES && fd_count <= DX_WIRE_MAX_FDS;
+}
+
 int
 dx_wire_send_serialized(int socket, const OSData *body, const int *fds, uint32_t fd_count)
 {
-    const size_t length = OSDataGetLength(body);
-    if (length > DX_WIRE_MAX_BYTES - HEAD_BYTES || fd_count > DX_WIRE_MAX_FDS)
+    if (!dx_wire_fits(body, fd_count))
         return -EMSGSIZE;
+    const size_t length = OSDataGetLength(body);
 
     uint8_t head[HEAD_BYTES];
     store_le32(head, DX_WIRE_MAGIC);

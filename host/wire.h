@@ -42,6 +42,7 @@ int dx_wire_send(int socket, const OSDictionary *body, const int *fds, uint32_t 
 
 /** A message's body as bytes, for dx_wire_send_serialized(): for one that waits, or goes to many.  +1, or NULL. */
 OSData *dx_wire_serialize(const OSDictionary *body);
+bool dx_wire_fits(const OSData *body, uint32_t fd_count); // else sending it is -EMSGSIZE
 int dx_wire_send_serialized(int socket, const OSData *body, const int *fds, uint32_t fd_count);
 
 /**
