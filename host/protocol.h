@@ -92,7 +92,7 @@
 #define DX_OP_LOAD "load"   // token, socket, path (of the bundle), personality (name; none: all of them), properties,
                             //   incarnation, saved-state, network (bool), before: [{uid, recorder (fd), frame, host-ns,
                             //   ns-per-frame-f64}]; answered at once, `loaded` tells how it ended
-#define DX_OP_JOIN "join"   // as open, with uid, gain-f64, mute, name, pid -> incarnation, page (fd), ring (fd)
+#define DX_OP_JOIN "join"   // as open, with uid, gain-f64, mute, name, pid -> ring (fd)
 #define DX_OP_TUNE "tune"   // session, gain-f64, mute
 #define DX_OP_LEAVE "leave" // session
 #define DX_OP_RECORD "record" // uid, recorder (fd): of a device that was not among `before`
@@ -102,8 +102,8 @@
 
 /* Driver process to supervisor. */
 #define DX_OP_REALTIME "realtime"           // thread, priority -> way (string): how it got it
-#define DX_EVENT_DEVICE "device"            // uid, description, incarnation, sessions: [number]: it is there, or was before
-                                            //   the connection; a change is `description`, as to a program
+#define DX_EVENT_DEVICE "device"            // uid, description, incarnation, sessions: [number], page (fd): it is there, or
+                                            //   was before the connection; a change is `description`, as to a program
 #define DX_EVENT_DEVICE_GONE "device-gone"  // uid
 #define DX_EVENT_SAVED_STATE "saved-state"  // state
 #define DX_EVENT_LOADED "loaded"            // status, error: how the load ended
