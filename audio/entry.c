@@ -8,6 +8,7 @@
 #include "audio/host_state.h"
 #include "audio/stream.h"
 #include "core/queue.h"
+#include "core/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -903,6 +904,29 @@ describe_streams(struct dx_entry *entry, bool is_input, dx_stream_info *infos)
     return count;
 }
 
+/* What its driver says of it as a whole. */
+static void
+describe_object(IOUserAudioDevice *object, dx_device_info *info)
+{
+    OSString *const name = IOUserAudioObjectGetName(object);
+    dx_copy_text(info->name, sizeof info->name, name ? OSStringGetCStringNoCopy(name) : "");
+    OSObjectRelease(name);
+    const OSString *const manufacturer = ((IOUserAudioClockDevice *)object)->manufacturer_uid;
+    dx_copy_text(info->manufacturer, sizeof info->manufacturer,
+                 manufacturer ? OSStringGetCStringNoCopy(manufacturer) : "");
+    info->transport = IOUserAudioDeviceGetTransportType(object);
+    info->is_hidden = IOUserAudioDeviceGetIsHidden(object);
+    info->can_be_default_input = IOUserAudioDeviceCanBeDefaultInputDevice(object);
+    info->can_be_default_output = IOUserAudioDeviceCanBeDefaultOutputDevice(object);
+    info->rate_count =
+        (uint32_t)IOUserAudioDeviceGetAvailableSampleRates(object, info->rates_hz, DX_MAX_RATES);
+    info->sample_rate_hz = IOUserAudioDeviceGetSampleRate(object);
+    info->ring_frames = IOUserAudioDeviceGetZeroTimestampPeriod(object);
+    info->input_safety_frames = IOUserAudioDeviceGetInputSafetyOffset(object);
+    info->output_safety_frames = IOUserAudioDeviceGetOutputSafetyOffset(object);
+    info->late_tolerance_frames = dx_device_object_get_late_tolerance(object);
+}
+
 static kern_return_t
 get_info(dx_device *device, dx_device_info *ret_info)
 {
@@ -919,14 +943,12 @@ get_info(dx_device *device, dx_device_info *ret_info)
     ret_info->is_running = entry->engine;
     ret_info->sample_rate_hz = entry->sample_rate_hz;
     ret_info->ring_frames = entry->ring_frames;
+    ret_info->wanted_io_frames = entry->wanted_io_frames;
+    ret_info->default_io_frames = entry->host ? entry->host->config.io_frames : 0;
     if (entry->object) {
-        ret_info->sample_rate_hz = IOUserAudioDeviceGetSampleRate(entry->object);
-        ret_info->ring_frames = IOUserAudioDeviceGetZeroTimestampPeriod(entry->object);
+        describe_object(entry->object, ret_info);
         ret_info->io_frames = entry->engine ? page.io_frames
                                              : choose_io_frames(entry, find_most_io_frames(entry));
-        ret_info->input_safety_frames = IOUserAudioDeviceGetInputSafetyOffset(entry->object);
-        ret_info->output_safety_frames = IOUserAudioDeviceGetOutputSafetyOffset(entry->object);
-        ret_info->late_tolerance_frames = dx_device_object_get_late_tolerance(entry->object);
         ret_info->input_streams = describe_streams(entry, true, ret_info->inputs);
         ret_info->output_streams = describe_streams(entry, false, ret_info->outputs);
     }
@@ -1001,29 +1023,3 @@ static const struct dx_device_ops entry_ops = {
     .stop = dx_entry_stop_client,
     .leave = dx_entry_leave_client,
 };
-
-const char *
-dx_cause_name(dx_cause cause)
-{
-    switch (cause) {
-    case DX_CAUSE_NONE:
-        return "none";
-    case DX_CAUSE_LATE_WAKE:
-        return "late wake";
-    case DX_CAUSE_HANDLER:
-        return "handler over time";
-    case DX_CAUSE_DSP:
-        return "DSP plug-in over time";
-    case DX_CAUSE_CLIENT:
-        return "synchronous client over time";
-    case DX_CAUSE_ENGINE:
-        return "engine";
-    case DX_CAUSE_BAD_STAMP:
-        return "bad zero timestamp";
-    case DX_CAUSE_UNKNOWN:
-        return "unknown";
-    case DX_CAUSE_COUNT:
-        break;
-    }
-    return "not a cause";
-}

@@ -7,6 +7,7 @@
 #include "audio/control_value.h"
 #include "audio/custom_property.h"
 #include "audio/entry.h"
+#include "core/text.h"
 
 #include <dextral/IOUserAudioBooleanControl.h>
 #include <dextral/IOUserAudioLevelControl.h>
@@ -80,19 +81,10 @@ copy_custom_property(IOUserAudioDevice *object, const IOUserAudioObjectPropertyA
 
 /* ---- looking ---- */
 
-/* Cut where it is too long, between characters. */
 static void
 write_name(char name[DX_CONTROL_NAME_BYTES], const OSString *text)
 {
-    const char *const from = text ? OSStringGetCStringNoCopy(text) : "";
-    size_t length = strnlen(from, DX_CONTROL_NAME_BYTES);
-    if (length == DX_CONTROL_NAME_BYTES) {
-        length--;
-        while (length > 0 && ((unsigned char)from[length] & 0xC0u) == 0x80u)
-            length--;
-    }
-    memcpy(name, from, length);
-    name[length] = '\0';
+    dx_copy_text(name, DX_CONTROL_NAME_BYTES, text ? OSStringGetCStringNoCopy(text) : "");
 }
 
 static void

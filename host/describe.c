@@ -185,22 +185,6 @@ add_properties(OSDictionary *to, dx_device *device, struct room *room)
     return dx_wire_take(to, DX_KEY_PROPERTIES, array) && done;
 }
 
-/* What an object tells beyond dx_device_get_info(). */
-static void
-complete_info(dx_device_info *info, IOUserAudioDevice *object)
-{
-    OSString *const name = IOUserAudioObjectGetName(object);
-    if (name)
-        dx_copy_text(info->name, sizeof info->name, OSStringGetCStringNoCopy(name));
-    OSObjectRelease(name);
-    info->transport = IOUserAudioDeviceGetTransportType(object);
-    info->is_hidden = IOUserAudioDeviceGetIsHidden(object);
-    info->can_be_default_input = IOUserAudioDeviceCanBeDefaultInputDevice(object);
-    info->can_be_default_output = IOUserAudioDeviceCanBeDefaultOutputDevice(object);
-    info->rate_count =
-        (uint32_t)IOUserAudioDeviceGetAvailableSampleRates(object, info->rates_hz, DX_MAX_RATES);
-}
-
 OSDictionary *
 dx_describe_device(dx_device *device)
 {
@@ -211,8 +195,6 @@ dx_describe_device(dx_device *device)
     if (to) {
         info->size = sizeof *info;
         (void)dx_device_get_info(device, info); // fails for bad arguments alone
-        if (object)
-            complete_info(info, object);
     }
     const bool done = to && OSDictionarySetStringValue(to, DX_KEY_UID, dx_device_uid(device)) &&
                       dx_fields_write(to, &dx_device_fields, info) &&
@@ -225,5 +207,36 @@ dx_describe_device(dx_device *device)
         OSSafeReleaseNULL(to);
     OSObjectRelease(object);
     free(info);
+    return to;
+}
+
+static bool
+add_distribution(OSDictionary *to, const char *key, const dx_distribution *distribution)
+{
+    return dx_wire_take(to, key, dx_fields_describe(&dx_distribution_fields, distribution));
+}
+
+static bool
+add_causes(OSDictionary *to, const uint64_t *counts)
+{
+    OSDictionary *const causes = OSDictionaryCreate(DX_CAUSE_COUNT);
+    bool done = causes;
+    for (int i = 0; done && i < DX_CAUSE_COUNT; i++)
+        done = OSDictionarySetUInt64Value(causes, dx_cause_name((dx_cause)i), counts[i]);
+    return dx_wire_take(to, "causes", causes) && done;
+}
+
+OSDictionary *
+dx_describe_statistics(dx_device *device)
+{
+    dx_device_statistics statistics = {.size = sizeof statistics};
+    (void)dx_device_get_statistics(device, &statistics); // fails for bad arguments alone
+    OSDictionary *to = dx_fields_describe(&dx_statistics_fields, &statistics);
+    const bool done = to && add_causes(to, statistics.causes) &&
+                      add_distribution(to, "lateness", &statistics.lateness) &&
+                      add_distribution(to, "handler", &statistics.handler) &&
+                      add_distribution(to, "cycle", &statistics.cycle);
+    if (!done)
+        OSSafeReleaseNULL(to);
     return to;
 }

@@ -32,6 +32,9 @@
  */
 OSDictionary *dx_describe_device(dx_device *device);
 
+/** What a device of this process has done: the answer to DX_OP_STATISTICS.  +1; NULL without memory.  Thread: control. */
+OSDictionary *dx_describe_statistics(dx_device *device);
+
 /*
  * Reading: a description may come from anybody.  What is missing or of a wrong type is as if it were not there; numbers
  * out of their range are refused.  Each function answers as its namesake in host.h and host_controls.h does, and
@@ -44,6 +47,7 @@ kern_return_t dx_description_get_control_items(const OSDictionary *description, 
                                                dx_control_item *items, uint32_t capacity, uint32_t *ret_count);
 kern_return_t dx_description_get_custom_property_at(const OSDictionary *description, uint32_t index,
                                                     dx_custom_property_info *ret_info);
+kern_return_t dx_description_get_statistics(const OSDictionary *statistics, dx_device_statistics *ret_statistics);
 
 /** A format as a dictionary, +1, and back: false for what cannot be one. */
 OSDictionary *dx_describe_format(const IOUserAudioStreamBasicDescription *format);

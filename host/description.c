@@ -194,3 +194,25 @@ dx_description_get_custom_property_at(const OSDictionary *description, uint32_t 
                ? kIOReturnSuccess
                : kIOReturnInvalid;
 }
+
+static bool
+read_distribution(const OSDictionary *from, const char *key, dx_distribution *distribution)
+{
+    const OSDictionary *const dictionary = dx_wire_get_dictionary(from, key);
+    return !dictionary || dx_fields_read(dictionary, &dx_distribution_fields, distribution);
+}
+
+kern_return_t
+dx_description_get_statistics(const OSDictionary *statistics, dx_device_statistics *ret_statistics)
+{
+    memset(ret_statistics, 0, sizeof *ret_statistics);
+    ret_statistics->size = sizeof *ret_statistics;
+    const OSDictionary *const causes = dx_wire_get_dictionary(statistics, "causes");
+    for (int i = 0; causes && i < DX_CAUSE_COUNT; i++)
+        ret_statistics->causes[i] = dx_wire_get_number(causes, dx_cause_name((dx_cause)i), 0);
+    const bool is_sane = dx_fields_read(statistics, &dx_statistics_fields, ret_statistics) &&
+                         read_distribution(statistics, "lateness", &ret_statistics->lateness) &&
+                         read_distribution(statistics, "handler", &ret_statistics->handler) &&
+                         read_distribution(statistics, "cycle", &ret_statistics->cycle);
+    return is_sane ? kIOReturnSuccess : kIOReturnInvalid;
+}

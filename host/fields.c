@@ -3,6 +3,7 @@
 
 #include "host/fields.h"
 
+#include "core/text.h"
 #include "host/protocol.h"
 #include "host/wire.h"
 
@@ -13,6 +14,7 @@
 enum field_type {
     FIELD_BOOL,
     FIELD_UINT32,
+    FIELD_UINT64,
     FIELD_FLOAT,  // as the bits of a double
     FIELD_DOUBLE, // as its bits
     FIELD_STRING, // an array of `bytes`
@@ -56,6 +58,8 @@ static const struct dx_field device_fields[] = {
     FIELD("io-running", FIELD_BOOL, dx_device_info, is_running),
     FIELD("rate-f64", FIELD_DOUBLE, dx_device_info, sample_rate_hz),
     FIELD("io-frames", FIELD_UINT32, dx_device_info, io_frames),
+    FIELD("wanted-io-frames", FIELD_UINT32, dx_device_info, wanted_io_frames),
+    FIELD("default-io-frames", FIELD_UINT32, dx_device_info, default_io_frames),
     FIELD("ring-frames", FIELD_UINT32, dx_device_info, ring_frames),
     FIELD("input-safety", FIELD_UINT32, dx_device_info, input_safety_frames),
     FIELD("output-safety", FIELD_UINT32, dx_device_info, output_safety_frames),
@@ -110,6 +114,31 @@ static const struct dx_field property_fields[] = {
     FIELD("settable", FIELD_BOOL, dx_custom_property_info, is_settable),
 };
 
+static const struct dx_field statistics_fields[] = {
+    FIELD("degraded", FIELD_UINT32, dx_device_statistics, degraded),
+    FIELD("cycles", FIELD_UINT64, dx_device_statistics, cycles),
+    FIELD("late-cycles", FIELD_UINT64, dx_device_statistics, late_cycles),
+    FIELD("overloads", FIELD_UINT64, dx_device_statistics, overloads),
+    FIELD("skipped-input-frames", FIELD_UINT64, dx_device_statistics, skipped_input_frames),
+    FIELD("skipped-output-frames", FIELD_UINT64, dx_device_statistics, skipped_output_frames),
+    FIELD("input-frames", FIELD_UINT64, dx_device_statistics, input_frames),
+    FIELD("output-frames", FIELD_UINT64, dx_device_statistics, output_frames),
+    FIELD("handler-errors", FIELD_UINT64, dx_device_statistics, handler_errors),
+    FIELD("stamps", FIELD_UINT64, dx_device_statistics, stamps),
+    FIELD("bad-stamps", FIELD_UINT64, dx_device_statistics, bad_stamps),
+    FIELD("reanchors", FIELD_UINT64, dx_device_statistics, reanchors),
+    FIELD("starts", FIELD_UINT64, dx_device_statistics, starts),
+    FIELD("limited-samples", FIELD_UINT64, dx_device_statistics, limited_samples),
+};
+
+static const struct dx_field distribution_fields[] = {
+    FIELD("count", FIELD_UINT64, dx_distribution, count),
+    FIELD("p50-ns", FIELD_UINT64, dx_distribution, p50_ns),
+    FIELD("p99-ns", FIELD_UINT64, dx_distribution, p99_ns),
+    FIELD("p999-ns", FIELD_UINT64, dx_distribution, p999_ns),
+    FIELD("max-ns", FIELD_UINT64, dx_distribution, max_ns),
+};
+
 #define FIELDS(list) {(list), sizeof(list) / sizeof((list)[0])}
 
 const struct dx_fields dx_format_fields = FIELDS(format_fields);
@@ -118,6 +147,8 @@ const struct dx_fields dx_device_fields = FIELDS(device_fields);
 const struct dx_fields dx_control_fields = FIELDS(control_fields);
 const struct dx_fields dx_item_fields = FIELDS(item_fields);
 const struct dx_fields dx_property_fields = FIELDS(property_fields);
+const struct dx_fields dx_statistics_fields = FIELDS(statistics_fields);
+const struct dx_fields dx_distribution_fields = FIELDS(distribution_fields);
 
 const struct dx_control_kind_fields dx_control_kind_fields[DX_CONTROL_KINDS] = {
     [DX_CONTROL_BOOLEAN] = {"boolean", FIELDS(boolean_fields)},
@@ -132,6 +163,7 @@ write_field(OSDictionary *to, const struct dx_field *field, const uint8_t *membe
 {
     bool is_on;
     uint32_t number;
+    uint64_t wide;
     float single;
     double value;
     switch (field->type) {
@@ -141,6 +173,9 @@ write_field(OSDictionary *to, const struct dx_field *field, const uint8_t *membe
     case FIELD_UINT32:
         memcpy(&number, member, sizeof number);
         return OSDictionarySetUInt64Value(to, field->key, number);
+    case FIELD_UINT64:
+        memcpy(&wide, member, sizeof wide);
+        return OSDictionarySetUInt64Value(to, field->key, wide);
     case FIELD_FLOAT:
         memcpy(&single, member, sizeof single);
         return dx_wire_set_double(to, field->key, (double)single);
@@ -171,18 +206,6 @@ dx_fields_describe(const struct dx_fields *fields, const void *structure)
     if (dictionary && !dx_fields_write(dictionary, fields, structure))
         OSSafeReleaseNULL(dictionary);
     return dictionary;
-}
-
-void
-dx_copy_text(char *to, size_t bytes, const char *from)
-{
-    size_t length = strnlen(from, bytes);
-    if (length == bytes) {
-        length--;
-        while (length > 0 && ((unsigned char)from[length] & 0xC0u) == 0x80u)
-            length--;
-    }
-    memcpy(to, from, length);
 }
 
 static bool
@@ -219,6 +242,7 @@ static bool
 read_field(const OSDictionary *from, const struct dx_field *field, uint8_t *member)
 {
     bool is_on;
+    uint64_t wide;
     const char *text;
     switch (field->type) {
     case FIELD_BOOL:
@@ -227,6 +251,10 @@ read_field(const OSDictionary *from, const struct dx_field *field, uint8_t *memb
         return true;
     case FIELD_UINT32:
         return read_uint32(from, field->key, member);
+    case FIELD_UINT64:
+        wide = dx_wire_get_number(from, field->key, 0);
+        memcpy(member, &wide, sizeof wide);
+        return true;
     case FIELD_FLOAT:
         return read_float(from, field->key, member);
     case FIELD_DOUBLE:

@@ -20,6 +20,8 @@ extern const struct dx_fields dx_device_fields;   // dx_device_info, but for rat
 extern const struct dx_fields dx_control_fields;  // dx_control_info: what every kind has
 extern const struct dx_fields dx_item_fields;     // dx_control_item
 extern const struct dx_fields dx_property_fields; // dx_custom_property_info
+extern const struct dx_fields dx_statistics_fields;   // dx_device_statistics, but for causes and distributions
+extern const struct dx_fields dx_distribution_fields; // dx_distribution
 
 /* Kinds of controls, by dx_control_kind. */
 #define DX_CONTROL_KINDS 5u
@@ -36,8 +38,5 @@ bool dx_fields_write(OSDictionary *to, const struct dx_fields *fields, const voi
 
 /** Fills a zeroed structure.  @return false where a number is out of its member's range, or not finite. */
 bool dx_fields_read(const OSDictionary *from, const struct dx_fields *fields, void *structure);
-
-/** Copies a string into `bytes` zeroed bytes; one that is too long is cut between characters. */
-void dx_copy_text(char *to, size_t bytes, const char *from);
 
 #endif /* DX_HOST_FIELDS_H */

@@ -182,6 +182,8 @@ typedef struct dx_device_info {
     uint32_t rate_count;           ///< how many of `rates_hz` are there
     double rates_hz[DX_MAX_RATES]; ///< nominal rates that can be set
     uint32_t io_frames;            ///< frames in a cycle, N
+    uint32_t wanted_io_frames;     ///< N as it was set; 0: the smallest that a client asks for, ...
+    uint32_t default_io_frames;    ///< ... or this where none does
     uint32_t ring_frames;          ///< zero-timestamp period, R
     uint32_t input_safety_frames;  ///< Si
     uint32_t output_safety_frames; ///< So
