@@ -46,7 +46,8 @@
                                         //   descriptions here and in events are without `formats`
 #define DX_OP_DESCRIBE "describe"       // uid, fresh -> description; fresh: a driver is started if need be
 #define DX_OP_OPEN "open"               // session, uid, output, input, io-frames, running, lane (fd)
-                                        //   -> incarnation, page (fd), ring (fd)
+                                        //   -> incarnation, page (fd), ring (fd), member: its place among the page's
+                                        //   counters, where a driver runs
 #define DX_OP_START "start"             // session -> when the clock is established
 #define DX_OP_STOP "stop"               // session
 #define DX_OP_CLOSE "close"             // session
@@ -74,8 +75,10 @@
 /* Supervisor to program. */
 #define DX_EVENT_DESCRIPTION "description"   // uid, description: it is new, or has changed
 #define DX_EVENT_GONE "gone"                 // uid: it is no longer in the directory
-#define DX_EVENT_NEW_DRIVER "new-driver"     // session, incarnation, page (fd), ring (fd): swap them in; or status, error:
-                                             //   the new driver does not take the session
+#define DX_EVENT_PROPERTIES "properties"     // uid, object, selectors: [number]: they changed; after the description, where
+                                             //   that changed too
+#define DX_EVENT_NEW_DRIVER "new-driver"     // session, incarnation, page (fd), ring (fd), member: swap them in; or status,
+                                             //   error: the new driver does not take the session
 #define DX_EVENT_CONFIGURATION "configuration" // uid, begin (bool), status, epoch
 #define DX_EVENT_DEFAULT "default"           // input, output: UIDs
 #define DX_EVENT_COMPLETION "completion"     // of an asynchronous user-client call: connection, call, status, arguments
@@ -92,7 +95,7 @@
 #define DX_OP_LOAD "load"   // token, socket, path (of the bundle), personality (name; none: all of them), properties,
                             //   incarnation, saved-state, network (bool), before: [{uid, recorder (fd), frame, host-ns,
                             //   ns-per-frame-f64}]; answered at once, `loaded` tells how it ended
-#define DX_OP_JOIN "join"   // as open, with uid, gain-f64, mute, name, pid -> ring (fd)
+#define DX_OP_JOIN "join"   // as open, with uid, gain-f64, mute, name, pid -> ring (fd), member
 #define DX_OP_TUNE "tune"   // session, gain-f64, mute
 #define DX_OP_LEAVE "leave" // session
 #define DX_OP_RECORD "record" // uid, recorder (fd): of a device that was not among `before`
@@ -110,6 +113,6 @@
 #define DX_EVENT_FOLLOW "follow"            // uid, on (bool): one of its devices follows this device's timeline (audio/follow.h):
                                             //   `followed` is to come, whether or not that device runs; or no longer
 #define DX_EVENT_INCIDENT "incident"        // of the driver's own watchdog: uid, cause (string), text; what `incidents` tells
-                                            // `configuration` and `completion` come from here too
+                                            // `configuration`, `properties` and `completion` come from here too
 
 #endif /* DX_HOST_PROTOCOL_H */
