@@ -7,14 +7,14 @@
 #include <dextral/base.h>
 
 /*
- * A driver names the device that it wants to follow (include/dextral/follow.h).  Where its host has that device, its page is
- * at hand.  Else the process's owner is asked for it, here: a driver process asks the supervisor (DX_EVENT_FOLLOW), and puts
- * in each page that it is sent (DX_EVENT_FOLLOWED).
+ * A driver names the device that it wants to follow (include/dextral/follow.h).  Where its host has that device,
+ * its page is at hand.  Else the process's owner is asked for it, here: a driver process asks the supervisor
+ * (DX_EVENT_FOLLOW), and puts in each page that it is sent (DX_EVENT_FOLLOWED).
  */
 
 /**
- * Sets who is told that a device is followed from now on, or no longer; NULL: nobody.  Each UID is told of once, however
- * many followers it has.  Called with a lock held: it must only send or post, and call nothing here.
+ * Sets who is told that a device is followed from now on, or no longer; NULL: nobody.  Each UID is told of once,
+ * however many followers it has.  Called with a lock held: it must only send or post, and call nothing here.
  *
  * Thread: control, before the first driver is started.
  */

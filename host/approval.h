@@ -7,12 +7,12 @@
 #include "host/catalogue.h"
 
 /*
- * One text for each approved bundle identifier, in the folder `approvals` of the config folder (host/store.h).  Kinds are
- * part of the program: approved, and in no file.
+ * One text for each approved bundle identifier, in the folder `approvals` of the config folder (host/store.h).
+ * Kinds are part of the program: approved, and in no file.
  *
- * An approval is of an identifier, an owner and a folder, and of the entitlements that were asked for then.  It holds for a
- * new version that has the same three and asks for no entitlement more; dx_bundle_entry_read() has made sure that nobody
- * else may write there.
+ * An approval is of an identifier, an owner and a folder, and of the entitlements that were asked for then.  It
+ * holds for a new version that has the same three and asks for no entitlement more; dx_bundle_entry_read() has
+ * made sure that nobody else may write there.
  *
  * Thread: control, all of it.  Real-time: no.
  */
@@ -33,7 +33,8 @@ void dx_approvals_close(struct dx_approvals *approvals); // NULL is fine
 /**
  * Whether a bundle may be run.
  *
- * @param why  filled when not: a sentence with the reason, and with the command that helps where there is one; may be NULL.
+ * @param why  filled when not: a sentence with the reason, and with the command that helps where there is one; may
+ * be NULL.
  */
 bool dx_approvals_allow(const struct dx_approvals *approvals, const struct dx_bundle_entry *entry, dx_error *why);
 
@@ -44,8 +45,8 @@ bool dx_approvals_allow_network(const struct dx_approvals *approvals, const stru
  * The user allows a bundle, as it is now.  What was granted to programs before stays.
  *
  * @param network  whether it gets the network that it asks for.
- * @return kIOReturnSuccess; kIOReturnNotPermitted (it may not be run, for entry->why); kIOReturnBadArgument (`network`,
- *         and it does not ask for it); errors of dx_file_replace(), with everything as before.
+ * @return kIOReturnSuccess; kIOReturnNotPermitted (it may not be run, for entry->why); kIOReturnBadArgument
+ * (`network`, and it does not ask for it); errors of dx_file_replace(), with everything as before.
  */
 kern_return_t dx_approvals_approve(struct dx_approvals *approvals, const struct dx_bundle_entry *entry,
                                    bool network, dx_error *error);
@@ -57,8 +58,8 @@ kern_return_t dx_approvals_revoke(struct dx_approvals *approvals, const char *id
  * The user lets a program open a bundle's user clients.
  *
  * @param program  absolute path of its file, as /proc/PID/exe says; made canonical.
- * @return kIOReturnSuccess; kIOReturnNotPermitted (the bundle is not approved); kIOReturnNotFound (no such program);
- *         kIOReturnBadArgument (no absolute path of a regular file); errors of dx_file_replace().
+ * @return kIOReturnSuccess; kIOReturnNotPermitted (the bundle is not approved); kIOReturnNotFound (no such
+ * program); kIOReturnBadArgument (no absolute path of a regular file); errors of dx_file_replace().
  */
 kern_return_t dx_approvals_grant(struct dx_approvals *approvals, const struct dx_bundle_entry *entry,
                                  const char *program, dx_error *error);

@@ -3,21 +3,16 @@
 
 #include "host/bundle_info.h"
 #include "host/error.h"
-#include "host/plist.h"
 #include "host/plugin_file.h"
 
 #include <dextral/bundle.h>
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define SUFFIX ".dext"
 
 struct dx_bundle {
     char *folder; // canonical path
@@ -44,15 +39,15 @@ find_folder(const char *path, char **ret_folder, dx_error *error)
 
     struct stat info;
     const char *const name = strrchr(folder, '/') + 1; // canonical: there is one
-    const size_t length = strlen(name);
     kern_return_t status = kIOReturnSuccess;
     if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
-        status = dx_error_set(
-            error, kIOReturnBadArgument,
-            "%s is no folder: a driver bundle is a folder Name" SUFFIX " with Info.plist and Name.so", path);
-    else if (length <= strlen(SUFFIX) || strcmp(name + length - strlen(SUFFIX), SUFFIX) != 0)
-        status =
-            dx_error_set(error, kIOReturnBadArgument, "%s: the name of a driver bundle must end in " SUFFIX, path);
+        status = dx_error_set(error, kIOReturnBadArgument,
+                              "%s is no folder: a driver bundle is a folder Name" DX_BUNDLE_SUFFIX
+                              " with Info.plist and Name.so",
+                              path);
+    else if (!dx_bundle_is_name(name))
+        status = dx_error_set(error, kIOReturnBadArgument,
+                              "%s: the name of a driver bundle must end in " DX_BUNDLE_SUFFIX, path);
     if (status == kIOReturnSuccess)
         *ret_folder = folder;
     else
@@ -61,112 +56,11 @@ find_folder(const char *path, char **ret_folder, dx_error *error)
 }
 
 static kern_return_t
-join(const char *folder, const char *name, const char *suffix, char **ret_path, dx_error *error)
-{
-    return asprintf(ret_path, "%s/%s%s", folder, name, suffix) < 0 ? no_memory(error) : kIOReturnSuccess;
-}
-
-/* Info.plist stands in the folder itself; one in Contents/ beside it would be a second truth. */
-static kern_return_t
-check_contents_folder(const char *folder, bool has_info, dx_error *error)
-{
-    char *path = NULL;
-    const kern_return_t status = join(folder, "Contents/Info.plist", "", &path, error);
-    if (status != kIOReturnSuccess)
-        return status;
-    const bool is_there = access(path, F_OK) == 0;
-    free(path);
-    if (is_there && has_info)
-        return dx_error_set(error, kIOReturnBadArgument,
-                            "%s has both Info.plist and Contents/Info.plist, which may contradict each other: "
-                            "keep the first",
-                            folder);
-    if (is_there)
-        return dx_error_set(
-            error, kIOReturnNotFound,
-            "%s has Contents/Info.plist: move it, and the shared object, up into the folder itself", folder);
-    if (!has_info)
-        return dx_error_set(error, kIOReturnNotFound, "%s has no Info.plist", folder);
-    return kIOReturnSuccess;
-}
-
-/* Reads a whole file of at most DX_PLIST_MAX_BYTES; one byte more, so that a larger one is noticed. */
-static kern_return_t
-read_bytes(int descriptor, const char *folder, uint8_t **ret_bytes, size_t *ret_length, dx_error *error)
-{
-    uint8_t *const bytes = malloc(DX_PLIST_MAX_BYTES + 1);
-    if (!bytes)
-        return no_memory(error);
-    size_t length = 0;
-    while (length <= DX_PLIST_MAX_BYTES) {
-        const ssize_t got = read(descriptor, bytes + length, DX_PLIST_MAX_BYTES + 1 - length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            const int code = errno;
-            free(bytes);
-            return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist: %s", folder, strerror(code));
-        }
-        if (got == 0)
-            break;
-        length += (size_t)got;
-    }
-    *ret_bytes = bytes;
-    *ret_length = length;
-    return kIOReturnSuccess;
-}
-
-static kern_return_t
-read_info(const char *folder, struct dx_bundle_info *ret_info, dx_error *error)
-{
-    char *path = NULL;
-    kern_return_t status = join(folder, "Info.plist", "", &path, error);
-    if (status != kIOReturnSuccess)
-        return status;
-    // O_NONBLOCK: a FIFO of that name must not make us wait; O_NOFOLLOW: a link could lead anywhere
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    const int code = errno;
-    free(path);
-
-    if (descriptor < 0 && code == ELOOP)
-        return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist is a symbolic link: copy the file",
-                            folder);
-    if (descriptor < 0 && code != ENOENT)
-        return dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist: %s", folder, strerror(code));
-    status = check_contents_folder(folder, descriptor >= 0, error);
-    if (descriptor < 0)
-        return status;
-
-    struct stat info;
-    uint8_t *bytes = NULL;
-    size_t length = 0;
-    if (status == kIOReturnSuccess && (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)))
-        status = dx_error_set(error, kIOReturnNotReadable, "%s/Info.plist is no regular file", folder);
-    if (status == kIOReturnSuccess)
-        status = read_bytes(descriptor, folder, &bytes, &length, error);
-    (void)close(descriptor); // read only
-    if (status == kIOReturnSuccess)
-        status = dx_bundle_info_parse(bytes, length, ret_info, error);
-    free(bytes);
-    return status;
-}
-
-/* CFBundleExecutable, by default the folder's name without .dext; ".so" is added unless it is there. */
-static kern_return_t
 load_executable(dx_bundle *bundle, dx_error *error)
 {
-    const char *const folder_name = strrchr(bundle->folder, '/') + 1;
-    char *name = bundle->info.executable ? strdup(bundle->info.executable)
-                                         : strndup(folder_name, strlen(folder_name) - strlen(SUFFIX));
-    if (!name)
-        return no_memory(error);
-    const size_t length = strlen(name);
-    const bool has_suffix = length > 3 && strcmp(name + length - 3, ".so") == 0;
-    char *path = NULL;
-    kern_return_t status = join(bundle->folder, name, has_suffix ? "" : ".so", &path, error);
-    free(name);
-    if (status == kIOReturnSuccess)
-        status = dx_plugin_file_load(path, bundle->folder, &bundle->handle, error);
+    char *const path = dx_bundle_copy_executable(bundle->folder, &bundle->info);
+    const kern_return_t status =
+        path ? dx_plugin_file_load(path, bundle->folder, &bundle->handle, error) : no_memory(error);
     free(path);
     return status;
 }
@@ -210,7 +104,7 @@ dx_bundle_open(const char *path, dx_bundle **ret_bundle, dx_error *error)
 
     kern_return_t status = find_folder(path, &bundle->folder, error);
     if (status == kIOReturnSuccess)
-        status = read_info(bundle->folder, &bundle->info, error);
+        status = dx_bundle_info_read(bundle->folder, &bundle->info, error);
     if (status == kIOReturnSuccess)
         status = load_executable(bundle, error);
     for (size_t i = 0; i < bundle->info.personality_count && status == kIOReturnSuccess; i++)

@@ -309,17 +309,23 @@ check_info(struct dx_bundle_info *info, dx_error *error)
 }
 
 kern_return_t
-dx_bundle_info_parse(const void *bytes, size_t length, struct dx_bundle_info *ret_info, dx_error *error)
+dx_bundle_info_take(OSDictionary *root, struct dx_bundle_info *ret_info, dx_error *error)
 {
-    struct dx_bundle_info info = {0};
-    kern_return_t status = dx_plist_parse(bytes, length, &info.root, error);
-    if (status == kIOReturnSuccess)
-        status = check_info(&info, error);
+    struct dx_bundle_info info = {.root = root};
+    const kern_return_t status = check_info(&info, error);
     if (status == kIOReturnSuccess)
         *ret_info = info;
     else
         dx_bundle_info_finish(&info);
     return status;
+}
+
+kern_return_t
+dx_bundle_info_parse(const void *bytes, size_t length, struct dx_bundle_info *ret_info, dx_error *error)
+{
+    OSDictionary *root = NULL;
+    const kern_return_t status = dx_plist_parse(bytes, length, "Info.plist", &root, error);
+    return status == kIOReturnSuccess ? dx_bundle_info_take(root, ret_info, error) : status;
 }
 
 void

@@ -5,12 +5,11 @@
 #define DX_HOST_CATALOGUE_H
 
 #include "host/bundle_info.h"
+#include "host/entitlements.h"
 #include "host/kinds.h"
 
 #include <sys/types.h>
 #include <time.h>
-
-#define DX_BUNDLE_MAX_ENTITLEMENTS 128u
 
 /* What changes when a bundle is replaced.  Compared, never interpreted. */
 struct dx_file_stamp {
@@ -31,8 +30,7 @@ struct dx_bundle_stamp {
  *
  * Where `why` is not empty, it may not be run, and what could not be found out is NULL or empty.
  *
- * Entitlements are what the bundle asks for, each in a form that can be compared: its key where it is true; key=VALUE for a
- * string or a number; and one key=VALUE for each member of an array or dictionary.  In order, none twice.
+ * Entitlements are what the bundle asks for, each as a text that can be compared: see host/entitlements.h.
  */
 struct dx_bundle_entry {
     char *folder;     // canonical path: .../Name.dext
@@ -40,10 +38,9 @@ struct dx_bundle_entry {
     struct dx_bundle_info info;
     uid_t owner; // of the folder
     bool is_kind;
-    char **entitlements;
-    size_t entitlement_count;
+    struct dx_entitlements entitlements;
     struct dx_bundle_stamp stamp;
-    char why[sizeof((dx_error *)0)->message];
+    char why[512];
 };
 
 struct dx_catalogue {
@@ -54,8 +51,8 @@ struct dx_catalogue {
 /**
  * Looks into folders for Name.dext/.
  *
- * Names that begin with a dot are passed over, as are folders that are not there.  Of several bundles with the same
- * identifier that could be run, the first counts, and the others are refused.
+ * Names that begin with a dot are passed over, as are folders that are not there.  Of several bundles with the
+ * same identifier that could be run, the first counts, and the others are refused.
  *
  * @param paths        bundles by their own path, before all others; NULL at the end; may be NULL.
  * @param folders      with bundles inside; NULL at the end; may be NULL.
@@ -77,9 +74,10 @@ const struct dx_bundle_entry *dx_catalogue_find(const struct dx_catalogue *catal
 /**
  * Looks at one bundle: what is there now, so right before it is started.
  *
- * Refused, so that `why` says it: what is no folder of that name, has no readable Info.plist, contradicts itself, belongs
- * to somebody who is neither this user nor root (or has such a file), can be written by others (itself, its files, or a
- * folder above it up to `root`), or leads out of itself: a link, CFBundleExecutable with '/' or as "..".
+ * Refused, so that `why` says it: what is no folder of that name, has no readable Info.plist or no shared object,
+ * contradicts itself, belongs to somebody who is neither this user nor root (or has such a file, or is in such a
+ * folder), can be written by others (itself, its files, or a folder above it up to `root`; that one may be
+ * sticky), leads out of itself or of `root`: a link, or CFBundleExecutable with '/' or as "..".
  *
  * @param path  of the bundle.
  * @param root  the driver folder that it is in; NULL: the folder that `path` is in.
@@ -89,8 +87,8 @@ const struct dx_bundle_entry *dx_catalogue_find(const struct dx_catalogue *catal
 kern_return_t dx_bundle_entry_read(const char *path, const char *root, struct dx_bundle_entry **ret_entry);
 
 /**
- * As dx_bundle_entry_read(), for the bundle of a kind: it is part of the program and needs no approval.  Works without
- * libplist too.
+ * As dx_bundle_entry_read(), for the bundle of a kind: it is part of the program and needs no approval.  Works
+ * without libplist too.
  */
 kern_return_t dx_bundle_entry_read_kind(const struct dx_kind *kind, const char *kinds_folder,
                                         struct dx_bundle_entry **ret_entry);
@@ -100,13 +98,5 @@ void dx_bundle_entry_destroy(struct dx_bundle_entry *entry);
 
 /** Whether a bundle's files are those that they were. */
 bool dx_bundle_stamp_is_equal(const struct dx_bundle_stamp *stamp, const struct dx_bundle_stamp *other);
-
-/** Whether it asks for an entitlement, as written in `entitlements`. */
-bool dx_bundle_entry_asks_for(const struct dx_bundle_entry *entry, const char *entitlement);
-
-/* Entitlements that mean something here. */
-#define DX_ENTITLEMENT_NETWORK_CLIENT "com.apple.security.network.client"
-#define DX_ENTITLEMENT_NETWORK_SERVER "com.apple.security.network.server"
-#define DX_ENTITLEMENT_ANY_USER_CLIENT "com.apple.developer.driverkit.allow-any-userclient-access"
 
 #endif /* DX_HOST_CATALOGUE_H */

@@ -7,12 +7,11 @@
 #include "host/kinds.h"
 
 /*
- * One text for each (host/store.h), `UID.device` in the folder `devices` of the config folder: `kind`, and the options that
- * were given.  What was not given has its initial value.
+ * One text for each (host/store.h), `UID.device` in the folder `devices` of the config folder: `kind`, and the
+ * options that were given.  What was not given has its initial value.
  *
  * Thread: control, all of it.  Real-time: no.
  */
-#define DX_DECLARED_MAX_UID_BYTES 80u
 #define DX_DECLARED_MAX 4096u
 
 struct dx_declarations;
@@ -33,7 +32,8 @@ struct dx_declarations_config {
     void *context;
 };
 
-/** Loads all.  kIOReturnSuccess; kIOReturnNotPermitted, kIOReturnNotWritable (as dx_paths_make()); kIOReturnNoMemory. */
+/** Loads all.  kIOReturnSuccess; kIOReturnNotPermitted, kIOReturnNotWritable (as dx_paths_make());
+ * kIOReturnNoMemory. */
 kern_return_t dx_declarations_open(const struct dx_declarations_config *config,
                                    struct dx_declarations **ret_declarations, dx_error *error);
 void dx_declarations_close(struct dx_declarations *declarations); // NULL is fine
@@ -46,12 +46,12 @@ const struct dx_declared *dx_declarations_find(const struct dx_declarations *dec
 /**
  * Declares a device.
  *
- * @param options       names to values: strings, numbers, booleans, or an array of those where a list is wanted; may be NULL.
- *                      `uid` is made from `name` where it is not given, `name` from the kind.
+ * @param options       names to values: strings, numbers, booleans, or an array of those where a list is wanted;
+ * may be NULL. `uid` is made from `name` where it is not given, `name` from the kind.
  * @param ret_declared  borrowed.
- * @return kIOReturnSuccess; kIOReturnBadArgument (no such kind or option, or a value that is not allowed: the error names
- *         option, value and range); kIOReturnPortExists (the UID is taken); kIOReturnNoSpace (too many, or a full disk);
- *         other errors of dx_file_replace().  On failure nothing is left.
+ * @return kIOReturnSuccess; kIOReturnBadArgument (no such kind or option, or a value that is not allowed: the
+ * error names option, value and range); kIOReturnPortExists (the UID is taken); kIOReturnNoSpace (too many, or a
+ * full disk); other errors of dx_file_replace().  On failure nothing is left.
  */
 kern_return_t dx_declarations_create(struct dx_declarations *declarations, const char *kind,
                                      const OSDictionary *options, const struct dx_declared **ret_declared,
@@ -64,10 +64,10 @@ kern_return_t dx_declarations_remove(struct dx_declarations *declarations, const
  * Changes an option.
  *
  * @param value     as in dx_declarations_create(); NULL: back to the initial value.
- * @param ret_live  whether a running device takes it at once, as DX_KIND_SELECTOR says; the value to send is in `values`.
- *                  Else it counts from the driver's next start.  May be NULL.
- * @return as dx_declarations_create(); kIOReturnNotFound (no such device); kIOReturnNotPermitted (`uid`: a device's own for
- *         ever).  On failure all is as before.
+ * @param ret_live  whether a running device takes it at once, as DX_KIND_SELECTOR says; the value to send is in
+ * `values`. Else it counts from the driver's next start.  May be NULL.
+ * @return as dx_declarations_create(); kIOReturnNotFound (no such device); kIOReturnNotPermitted (`uid`: a
+ * device's own for ever).  On failure all is as before.
  */
 kern_return_t dx_declarations_set_option(struct dx_declarations *declarations, const char *uid, const char *option,
                                          OSObjectPtr value, bool *ret_live, dx_error *error);
@@ -79,9 +79,9 @@ OSDictionary *dx_declared_copy_options(const struct dx_declared *declared);
 OSDictionary *dx_declared_copy_properties(const struct dx_declared *declared);
 
 /**
- * What is known of it without a driver: the description (docs/design/machine.md) that its driver would give right after its
- * start, with `kind` and `options`; without what only the supervisor knows (`state`, `sessions`, `default-...`, `pid`...).
- * +1; NULL without memory.
+ * What is known of it without a driver: the description (docs/design/machine.md) that its driver would give right
+ * after its start, with `kind` and `options`; without what only the supervisor knows (`state`, `sessions`,
+ * `default-...`, `pid`...). +1; NULL without memory.
  */
 OSDictionary *dx_declared_describe(const struct dx_declared *declared);
 

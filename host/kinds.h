@@ -17,6 +17,7 @@ enum dx_option_type {
 
 #define DX_KIND_MAX_RATES 10u
 #define DX_KIND_MAX_OPTIONS 16u
+#define DX_KIND_MAX_UID_BYTES 80u // escaped, a UID is the name of a file
 
 struct dx_kind_option {
     const char *name; // as on a command line: "channels"
@@ -32,18 +33,20 @@ struct dx_kind_option {
 };
 
 struct dx_kind {
-    const char *name;        // "cable"
-    const char *summary;     // one line
-    const char *bundle;      // its folder's name in the kinds folder: "Cable.dext"
-    const char *identifier;  // of the bundle
-    const char *user_class;  // of the one personality that is started, which has the same name
+    const char *name;       // "cable"
+    const char *summary;    // one line
+    const char *title;      // of a device that was given no name: "Dextral Cable"
+    const char *bundle;     // its folder's name in the kinds folder: "Cable.dext"
+    const char *identifier; // of the bundle
+    const char *user_class; // of the one personality that is started, which has the same name
     const struct dx_kind_option *options;
     size_t option_count;
 };
 
 /*
- * A live option of a running device is a settable custom property of it, at this selector, global scope, element 0: the
- * qualifier is the option's name, the value its text, both OSString.  Refused values are kIOReturnBadArgument.
+ * A live option of a running device is a settable custom property of it, at this selector, global scope, element
+ * 0: the qualifier is the option's name, the value its text, both OSString.  Refused values are
+ * kIOReturnBadArgument.
  */
 #define DX_KIND_SELECTOR 0x64786F70u // 'dxop'
 
@@ -64,13 +67,13 @@ size_t dx_kind_find_option(const struct dx_kind *kind, const char *name);
 kern_return_t dx_kind_check_option(const struct dx_kind_option *option, const char *text, char **ret_text,
                                    dx_error *error);
 
-/** The kinds for people and programs: [{name, summary, options: [{name, type, unit, help, initial, minimum, maximum,
- *  choices, live}]}], numbers as text.  +1; NULL without memory. */
+/** The kinds for people and programs: [{name, summary, options: [{name, type, unit, help, initial, minimum,
+ * maximum, choices, live}]}], numbers as text.  +1; NULL without memory. */
 OSArray *dx_kinds_describe(void);
 
 /**
- * The Info.plist of a kind's bundle as far as starting it needs it, for a build that cannot read property lists: +1; NULL
- * where the folder's name is no kind's, or without memory.
+ * The Info.plist of a kind's bundle as far as starting it needs it, for a build that cannot read property lists:
+ * +1; NULL where the folder's name is no kind's, or without memory.
  */
 OSDictionary *dx_kind_copy_info(const char *bundle_name);
 

@@ -13,6 +13,7 @@
 
 /* Where the conversion is, for its messages. */
 struct conversion {
+    const char *name; // of the file
     uint32_t nodes;
     dx_error *error;
     size_t path_length;
@@ -42,7 +43,7 @@ leave(struct conversion *conversion, size_t before)
 static kern_return_t
 no_memory(struct conversion *conversion)
 {
-    return dx_error_set(conversion->error, kIOReturnNoMemory, "no memory to read Info.plist");
+    return dx_error_set(conversion->error, kIOReturnNoMemory, "no memory to read %s", conversion->name);
 }
 
 static kern_return_t
@@ -106,7 +107,7 @@ no_counterpart(struct conversion *conversion, const char *what)
 {
     return dx_error_set(
         conversion->error, kIOReturnBadArgument,
-        "Info.plist: %s is %s, which a driver's properties cannot hold: write an integer or a string",
+        "%s: %s is %s, which a driver's properties cannot hold: write an integer or a string", conversion->name,
         conversion->path, what);
 }
 
@@ -123,11 +124,11 @@ static kern_return_t
 convert(struct conversion *conversion, plist_t node, uint32_t depth, OSObjectPtr *ret_object)
 {
     if (depth > DX_PLIST_MAX_DEPTH)
-        return dx_error_set(conversion->error, kIOReturnBadArgument, "Info.plist is nested deeper than %u levels",
-                            DX_PLIST_MAX_DEPTH);
+        return dx_error_set(conversion->error, kIOReturnBadArgument, "%s is nested deeper than %u levels",
+                            conversion->name, DX_PLIST_MAX_DEPTH);
     if (++conversion->nodes > DX_PLIST_MAX_NODES)
-        return dx_error_set(conversion->error, kIOReturnBadArgument, "Info.plist has more than %u values",
-                            DX_PLIST_MAX_NODES);
+        return dx_error_set(conversion->error, kIOReturnBadArgument, "%s has more than %u values",
+                            conversion->name, DX_PLIST_MAX_NODES);
 
     switch (plist_get_node_type(node)) {
     case PLIST_DICT:
@@ -168,35 +169,37 @@ convert(struct conversion *conversion, plist_t node, uint32_t depth, OSObjectPtr
 }
 
 kern_return_t
-dx_plist_parse(const void *bytes, size_t length, OSDictionary **ret_dictionary, dx_error *error)
+dx_plist_parse(const void *bytes, size_t length, const char *name, OSDictionary **ret_dictionary, dx_error *error)
 {
     if (length == 0)
-        return dx_error_set(error, kIOReturnBadArgument, "Info.plist is empty");
+        return dx_error_set(error, kIOReturnBadArgument, "%s is empty", name);
     if (length > DX_PLIST_MAX_BYTES)
-        return dx_error_set(error, kIOReturnBadArgument, "Info.plist is larger than %u bytes", DX_PLIST_MAX_BYTES);
+        return dx_error_set(error, kIOReturnBadArgument, "%s is larger than %u bytes", name,
+                            DX_PLIST_MAX_BYTES);
 
     plist_t root = NULL;
     if (length >= 8 && memcmp(bytes, "bplist00", 8) == 0) {
-        const kern_return_t status = dx_plist_check_binary(bytes, length, error);
+        const kern_return_t status = dx_plist_check_binary(bytes, length, name, error);
         if (status != kIOReturnSuccess)
             return status;
         plist_from_bin(bytes, (uint32_t)length, &root);
     } else {
-        const kern_return_t status = dx_plist_check_xml(bytes, length, error);
+        const kern_return_t status = dx_plist_check_xml(bytes, length, name, error);
         if (status != kIOReturnSuccess)
             return status;
         plist_from_xml(bytes, (uint32_t)length, &root);
     }
     if (!root)
         return dx_error_set(error, kIOReturnBadArgument,
-                            "Info.plist is not a well-formed property list, neither XML nor binary: "
-                            "'plistutil -i Info.plist' or 'xmllint --noout Info.plist' shows where it breaks");
+                            "%s is not a well-formed property list, neither XML nor binary: 'plistutil -i %s' or "
+                            "'xmllint --noout %s' shows where it breaks",
+                            name, name, name);
 
     kern_return_t status;
     if (plist_get_node_type(root) != PLIST_DICT) {
-        status = dx_error_set(error, kIOReturnBadArgument, "Info.plist: its root is not a dictionary");
+        status = dx_error_set(error, kIOReturnBadArgument, "%s: its root is not a dictionary", name);
     } else {
-        struct conversion conversion = {.error = error};
+        struct conversion conversion = {.name = name, .error = error};
         OSObjectPtr object = NULL;
         status = convert(&conversion, root, 0, &object);
         if (status == kIOReturnSuccess)

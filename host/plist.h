@@ -17,6 +17,7 @@
  * Integers become 64-bit numbers; dates, reals and UIDs have no counterpart and are refused, as is a key that
  * stands twice in one dictionary.
  *
+ * @param name            of the file, for messages: "Info.plist".
  * @param ret_dictionary  +1; written on success only.
  * @param error           filled on failure; may be NULL.
  * @return kIOReturnSuccess; kIOReturnBadArgument (malformed, too large, or a value that has no counterpart);
@@ -24,6 +25,7 @@
  *
  * Thread: any.  Real-time: no.
  */
-kern_return_t dx_plist_parse(const void *bytes, size_t length, OSDictionary **ret_dictionary, dx_error *error);
+kern_return_t dx_plist_parse(const void *bytes, size_t length, const char *name, OSDictionary **ret_dictionary,
+                             dx_error *error);
 
 #endif /* DX_HOST_PLIST_H */

@@ -103,7 +103,7 @@ scan_tag(struct xml_scan *scan)
 }
 
 static kern_return_t
-check_containers(const char *text, size_t length, dx_error *error)
+check_containers(const char *text, size_t length, const char *name, dx_error *error)
 {
     size_t count = 0;
     const char *const end = text + length;
@@ -114,7 +114,7 @@ check_containers(const char *text, size_t length, dx_error *error)
     }
     if (count > DX_PLIST_MAX_CONTAINERS)
         return dx_error_set(error, kIOReturnBadArgument,
-                            "Info.plist has %zu dictionaries and arrays; at most %u are read", count,
+                            "%s has %zu dictionaries and arrays; at most %u are read", name, count,
                             DX_PLIST_MAX_CONTAINERS);
     return kIOReturnSuccess;
 }
@@ -138,14 +138,14 @@ has_nul(const char *text, size_t length)
 }
 
 kern_return_t
-dx_plist_check_xml(const char *text, size_t length, dx_error *error)
+dx_plist_check_xml(const char *text, size_t length, const char *name, dx_error *error)
 {
     if (has_nul(text, length))
-        return dx_error_set(error, kIOReturnBadArgument, "Info.plist is no XML text: it contains NUL characters");
+        return dx_error_set(error, kIOReturnBadArgument, "%s is no XML text: it contains NUL characters", name);
     if (!memmem(text, length, "</plist>", strlen("</plist>")))
         return dx_error_set(error, kIOReturnBadArgument,
-                            "Info.plist is no property list, or is cut short: it does not end with </plist>");
-    const kern_return_t result = check_containers(text, length, error);
+                            "%s is no property list, or is cut short: it does not end with </plist>", name);
+    const kern_return_t result = check_containers(text, length, name, error);
     if (result != kIOReturnSuccess)
         return result;
 
@@ -154,7 +154,7 @@ dx_plist_check_xml(const char *text, size_t length, dx_error *error)
     if (!scan || !keys) {
         free(scan);
         free(keys);
-        return dx_error_set(error, kIOReturnNoMemory, "no memory to read Info.plist");
+        return dx_error_set(error, kIOReturnNoMemory, "no memory to read %s", name);
     }
     *scan = (struct xml_scan){.position = text, .end = text + length, .keys = keys};
     while (scan->position < scan->end) {
@@ -169,7 +169,7 @@ dx_plist_check_xml(const char *text, size_t length, dx_error *error)
     for (size_t i = 1; i < scan->key_count && status == kIOReturnSuccess; i++) {
         if (compare_keys(&keys[i - 1], &keys[i]) == 0)
             status = dx_error_set(error, kIOReturnBadArgument,
-                                  "Info.plist contradicts itself: the key \"%.*s\" stands twice in one dictionary",
+                                  "%s contradicts itself: the key \"%.*s\" stands twice in one dictionary", name,
                                   (int)(keys[i].length > 200 ? 200 : keys[i].length), keys[i].text);
     }
     free(scan);
@@ -192,6 +192,7 @@ struct binary_walk {
     uint64_t table;          // offset of the offset table
     uint32_t nodes;          // visited so far
     uint64_t expanded_bytes; // of strings and data, each time one is referred to
+    const char *name;        // of the file
     dx_error *error;
 };
 
@@ -201,10 +202,10 @@ struct span {
 };
 
 static kern_return_t
-malformed(dx_error *error)
+malformed(const char *name, dx_error *error)
 {
-    return dx_error_set(error, kIOReturnBadArgument,
-                        "Info.plist is a damaged binary property list: write it anew as XML");
+    return dx_error_set(error, kIOReturnBadArgument, "%s is a damaged binary property list: write it anew as XML",
+                        name);
 }
 
 static uint64_t
@@ -269,7 +270,7 @@ check_binary_keys(const struct binary_walk *walk, size_t body, uint64_t count)
 {
     struct span *const keys = calloc(count ? count : 1, sizeof *keys);
     if (!keys)
-        return dx_error_set(walk->error, kIOReturnNoMemory, "no memory to read Info.plist");
+        return dx_error_set(walk->error, kIOReturnNoMemory, "no memory to read %s", walk->name);
 
     kern_return_t status = kIOReturnSuccess;
     for (uint64_t i = 0; i < count && status == kIOReturnSuccess; i++) {
@@ -281,7 +282,7 @@ check_binary_keys(const struct binary_walk *walk, size_t body, uint64_t count)
         const size_t unit_bytes = kind == 6 ? 2 : 1;
         if (!is_key || (walk->table - text) / unit_bytes < length ||
             key_has_nul(walk->bytes + text, (size_t)length * unit_bytes, unit_bytes)) {
-            status = malformed(walk->error);
+            status = malformed(walk->name, walk->error);
             break;
         }
         keys[i] = (struct span){text, (size_t)length * unit_bytes};
@@ -290,8 +291,8 @@ check_binary_keys(const struct binary_walk *walk, size_t body, uint64_t count)
                 memcmp(walk->bytes + keys[other].offset, walk->bytes + text, keys[i].length) == 0)
                 status =
                     dx_error_set(walk->error, kIOReturnBadArgument,
-                                 "Info.plist contradicts itself: the key \"%.*s\" stands twice in one dictionary",
-                                 (int)(kind == 6 || keys[i].length > 200 ? 0 : keys[i].length),
+                                 "%s contradicts itself: the key \"%.*s\" stands twice in one dictionary",
+                                 walk->name, (int)(kind == 6 || keys[i].length > 200 ? 0 : keys[i].length),
                                  (const char *)walk->bytes + text);
         }
     }
@@ -303,30 +304,30 @@ static kern_return_t
 walk_object(struct binary_walk *walk, uint64_t index, uint32_t depth)
 {
     if (depth > DX_PLIST_MAX_DEPTH)
-        return dx_error_set(walk->error, kIOReturnBadArgument, "Info.plist is nested deeper than %u levels",
+        return dx_error_set(walk->error, kIOReturnBadArgument, "%s is nested deeper than %u levels", walk->name,
                             DX_PLIST_MAX_DEPTH);
     if (++walk->nodes > DX_PLIST_MAX_NODES)
-        return dx_error_set(walk->error, kIOReturnBadArgument, "Info.plist has more than %u values",
+        return dx_error_set(walk->error, kIOReturnBadArgument, "%s has more than %u values", walk->name,
                             DX_PLIST_MAX_NODES);
 
     uint8_t kind = 0;
     uint64_t count = 0;
     size_t body = 0;
     if (!find_object(walk, index, &kind, &count, &body))
-        return malformed(walk->error);
+        return malformed(walk->name, walk->error);
     if (kind >= 4 && count > walk->length)
-        return malformed(walk->error);
+        return malformed(walk->name, walk->error);
 
     if (kind == 4 || kind == 5 || kind == 6) {
         walk->expanded_bytes += count * (kind == 6 ? 4 : 1);
-        return walk->expanded_bytes > MAX_EXPANDED_BYTES ? malformed(walk->error) : kIOReturnSuccess;
+        return walk->expanded_bytes > MAX_EXPANDED_BYTES ? malformed(walk->name, walk->error) : kIOReturnSuccess;
     }
     if (kind != 0xA && kind != 0xC && kind != 0xD)
         return kIOReturnSuccess;
 
     const uint64_t references = kind == 0xD ? 2 * count : count;
     if (count > DX_PLIST_MAX_NODES || (walk->table - body) / walk->reference_bytes < references)
-        return malformed(walk->error);
+        return malformed(walk->name, walk->error);
     kern_return_t status = kind == 0xD ? check_binary_keys(walk, body, count) : kIOReturnSuccess;
     for (uint64_t i = 0; i < references && status == kIOReturnSuccess; i++)
         status = walk_object(walk, read_reference(walk, body, i), depth + 1);
@@ -334,10 +335,10 @@ walk_object(struct binary_walk *walk, uint64_t index, uint32_t depth)
 }
 
 kern_return_t
-dx_plist_check_binary(const uint8_t *bytes, size_t length, dx_error *error)
+dx_plist_check_binary(const uint8_t *bytes, size_t length, const char *name, dx_error *error)
 {
     if (length < HEADER_BYTES + TRAILER_BYTES)
-        return malformed(error);
+        return malformed(name, error);
 
     const uint8_t *const trailer = bytes + length - TRAILER_BYTES;
     struct binary_walk walk = {
@@ -347,12 +348,13 @@ dx_plist_check_binary(const uint8_t *bytes, size_t length, dx_error *error)
         .reference_bytes = trailer[7],
         .object_count = read_big_endian(trailer + 8, 8),
         .table = read_big_endian(trailer + 24, 8),
+        .name = name,
         .error = error,
     };
     const uint64_t root = read_big_endian(trailer + 16, 8);
     if (walk.offset_bytes < 1 || walk.offset_bytes > 8 || walk.reference_bytes < 1 || walk.reference_bytes > 8 ||
         walk.table < HEADER_BYTES || walk.table > walk.length ||
         walk.object_count > (walk.length - walk.table) / walk.offset_bytes)
-        return malformed(error);
+        return malformed(name, error);
     return walk_object(&walk, root, 0);
 }

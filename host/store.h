@@ -8,7 +8,8 @@
 
 /*
  * A text is UTF-8, one `key=value` on a line; lines that are empty or begin with '#' say nothing.  A key has 1 ...
- * 127 of the bytes A-Z a-z 0-9 . _ - and stands once.  A value is everything after the first '=', in which \n, \r, \t,
+ * 127 of the bytes A-Z a-z 0-9 . _ - and stands once.  A value is everything after the first '=', in which \n, \r,
+ * \t,
  * \\ and \xHH (a control character) stand for what they stand for in C.  Whoever reads looks for the keys that he
  * knows.
  */
@@ -48,8 +49,8 @@ const char *dx_store_get(const struct dx_store *store, const char *key);
  * Sets a value.
  *
  * @param value  NULL: the key goes.
- * @return kIOReturnSuccess; kIOReturnBadArgument (no key, or a value that is not UTF-8); kIOReturnNoSpace (over one of the
- *         limits); kIOReturnNoMemory.  On failure all is as before.
+ * @return kIOReturnSuccess; kIOReturnBadArgument (no key, or a value that is not UTF-8); kIOReturnNoSpace (over
+ * one of the limits); kIOReturnNoMemory.  On failure all is as before.
  */
 kern_return_t dx_store_set(struct dx_store *store, const char *key, const char *value);
 
@@ -60,8 +61,8 @@ bool dx_store_get_at(const struct dx_store *store, size_t index, const char **re
 bool dx_text_is_utf8(const char *text, size_t length);
 
 /**
- * A text as a file name without its suffix: letters, digits, '-', '_' and '.' (not at the start) stay, every other byte is
- * %HH.  The caller's to free(); NULL without memory.  Two texts never have the same one.
+ * A text as a file name without its suffix: letters, digits, '-', '_' and '.' (not at the start) stay, every other
+ * byte is %HH.  The caller's to free(); NULL without memory.  Two texts never have the same one.
  */
 char *dx_file_name_from_text(const char *text);
 
@@ -76,8 +77,8 @@ kern_return_t dx_file_read(const char *path, size_t max_bytes, char **ret_bytes,
                            dx_error *error);
 
 /**
- * Makes a file's content what is given, or leaves it as it is: written to another name in the same folder, flushed to the
- * disk, renamed.  Mode 0600.
+ * Makes a file's content what is given, or leaves it as it is: written to another name in the same folder, flushed
+ * to the disk, renamed.  Mode 0600.
  *
  * @return kIOReturnSuccess; kIOReturnNoSpace (the disk or quota is full); kIOReturnNotWritable; kIOReturnNoMemory.
  */
