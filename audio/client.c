@@ -256,6 +256,8 @@ dx_client_write(dx_client *client, const void *data, uint32_t frames, uint64_t d
         return kIOReturnBadArgument;
     if (!client->has_output || client->config.callback)
         return kIOReturnUnsupported;
+    if (dx_device_is_forked(client->device))
+        return kIOReturnNotAttached;
 
     dx_clock *const clock = client->device->clock;
     const uint32_t stops = count_stops(client);
@@ -302,6 +304,8 @@ dx_client_drain(dx_client *client, uint64_t deadline_ns)
         return kIOReturnBadArgument;
     if (!client->has_output || client->config.callback)
         return kIOReturnUnsupported;
+    if (dx_device_is_forked(client->device))
+        return kIOReturnNotAttached;
     if (!dx_client_is_running(client))
         return kIOReturnNotReady;
 
@@ -333,10 +337,10 @@ dx_client_drain(dx_client *client, uint64_t deadline_ns)
 
 /* Copies frames of device time, silence where there are none.  @return frames that were lost. */
 static uint32_t
-copy_input(dx_client *client, uint64_t time, void *data, uint32_t frames) DX_REALTIME
+copy_input(dx_client *client, const struct dx_lane *ring, uint64_t time, void *data, uint32_t frames) DX_REALTIME
 {
     const size_t bytes = client->input_bytes_per_frame;
-    const struct dx_span span = dx_lane_copy(client->ring, &client->known, time, frames, data);
+    const struct dx_span span = dx_lane_copy(ring, &client->known, time, frames, data);
     memset(data, 0, span.first * bytes);
     memset((uint8_t *)data + span.last * bytes, 0, (frames - span.last) * bytes);
     return frames - (span.last - span.first);
@@ -349,8 +353,9 @@ read_some(dx_client *client, void *data, uint32_t frames, uint64_t now, uint32_t
     dx_client_read_page(client, &client->reader_page);
     const struct dx_timeline_page *const page = &client->reader_page;
     const uint64_t captured = dx_client_find_captured(page, now);
+    const struct dx_lane *const ring = dx_client_ring(client);
 
-    (void)dx_lane_read_state(client->ring, &client->known);
+    (void)dx_lane_read_state(ring, &client->known);
     uint64_t end = client->known.flags & DX_LANE_RUNNING ? client->known.end : 0;
     const bool is_there = end > client->input_next;
     if (captured > end)
@@ -360,9 +365,9 @@ read_some(dx_client *client, void *data, uint32_t frames, uint64_t now, uint32_t
 
     const uint64_t left = end - client->input_next;
     uint32_t n = left < frames ? (uint32_t)left : frames;
-    if (n > client->ring->ring_frames)
-        n = client->ring->ring_frames;
-    const uint32_t missing = copy_input(client, client->input_next, data, n);
+    if (n > ring->ring_frames)
+        n = ring->ring_frames;
+    const uint32_t missing = copy_input(client, ring, client->input_next, data, n);
     if (is_there || page->state == DX_TIMELINE_RUNNING)
         *lost += missing;
     client->input_next += n;
@@ -381,6 +386,8 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
         return kIOReturnBadArgument;
     if (!client->has_input || client->config.callback)
         return kIOReturnUnsupported;
+    if (dx_device_is_forked(client->device))
+        return kIOReturnNotAttached;
     const uint32_t stops = count_stops(client);
     if (!dx_client_is_running(client))
         return kIOReturnNotReady;
@@ -406,7 +413,8 @@ dx_client_read(dx_client *client, void *data, uint32_t frames, uint64_t deadline
         uint32_t missing = 0;
         const uint32_t n = read_some(client, to, frames - done, now, &missing);
         /* A part at a time, however much is wanted: the ring does not hold more. */
-        const uint32_t quarter = client->ring->ring_frames / 4u ? client->ring->ring_frames / 4u : 1u;
+        const uint32_t ring_frames = dx_client_ring(client)->ring_frames;
+        const uint32_t quarter = ring_frames / 4u ? ring_frames / 4u : 1u;
         const uint32_t want = frames - done - n < quarter ? frames - done - n : quarter;
         const uint64_t look = find_next_look(&client->reader_page, now, want);
         if (missing)
@@ -481,7 +489,7 @@ count_overrun(dx_client *client, uint64_t frames) DX_REALTIME
 static bool
 is_input_ready(dx_client *client, uint64_t now) DX_REALTIME
 {
-    (void)dx_lane_read_state(client->ring, &client->known);
+    (void)dx_lane_read_state(dx_client_ring(client), &client->known);
     uint64_t end = client->known.flags & DX_LANE_RUNNING ? client->known.end : 0;
     const uint64_t captured = dx_client_find_captured(&client->page, now);
     if (captured > end)
@@ -493,7 +501,8 @@ static void
 call_input(dx_client *client, dx_client_cycle *cycle) DX_REALTIME
 {
     const uint32_t frames = client->callback_frames;
-    const uint32_t lost = copy_input(client, client->input_next, client->callback_input, frames);
+    const uint32_t lost =
+        copy_input(client, dx_client_ring(client), client->input_next, client->callback_input, frames);
     if (client->page.state == DX_TIMELINE_RUNNING) // else there is nothing that could be lost
         count_overrun(client, lost);
     cycle->input_time = client->input_next;
@@ -791,6 +800,8 @@ dx_client_start(dx_client *client)
 {
     if (!client)
         return kIOReturnBadArgument;
+    if (dx_device_is_forked(client->device))
+        return kIOReturnNotAttached;
     if (dx_client_is_running(client))
         return kIOReturnSuccess;
     if (dx_client_is_cut_off(client))
@@ -821,7 +832,7 @@ dx_client_start(dx_client *client)
 void
 dx_client_stop(dx_client *client)
 {
-    if (!client || !dx_client_is_running(client))
+    if (!client || !dx_client_is_running(client) || dx_device_is_forked(client->device)) // there: no task, not its lane
         return;
     atomic_store_explicit(&client->ending, true, memory_order_release);
     atomic_fetch_add_explicit(&client->stop, 1, memory_order_release);
@@ -863,6 +874,8 @@ dx_client_get_status(dx_client *client, dx_client_status *ret_status) DX_REALTIM
 {
     if (!client || !ret_status || ret_status->size != sizeof *ret_status)
         return kIOReturnBadArgument;
+    if (dx_device_is_forked(client->device))
+        return kIOReturnNotAttached;
 
     struct dx_timeline_page page = {.state = DX_TIMELINE_NONE};
     dx_client_read_page(client, &page);

@@ -33,7 +33,7 @@ struct dx_client {
     uint32_t output_generation; // of the shapes it joined
     uint32_t input_generation;
     struct dx_lane lane;             // its own: written here, read by the engine
-    const struct dx_lane *ring;      // the input ring; stays where it is when a new driver's takes its place
+    const struct dx_lane *_Atomic ring; // the input ring: dx_client_ring()
     uint32_t input_bytes_per_frame;
     const struct dx_member_counters *_Atomic counters; // in the device's page: dx_client_set_counters()
     const _Atomic uint64_t *synchronous_frames;        // of a synchronous client: those it was called for
@@ -76,6 +76,14 @@ static inline bool
 dx_client_is_running(const dx_client *client)
 {
     return atomic_load_explicit(&client->running, memory_order_relaxed);
+}
+
+/** The input ring of now; alive until the client leaves, though a new driver's takes its place.  NULL without input. */
+static inline DX_REALTIME const struct dx_lane *
+dx_client_ring(const dx_client *client)
+{
+    /* acquire: pairs with the release where a ring takes the place of another one. */
+    return atomic_load_explicit(&client->ring, memory_order_acquire);
 }
 
 /** The smallest IO size that the cycle follows a client down to; 0: it does not ask for one. */

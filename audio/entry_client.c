@@ -98,8 +98,9 @@ join(struct dx_entry *entry, dx_client *client)
         client->output_generation =
             atomic_load_explicit(&device->output_shapes[config->output_stream].generation, memory_order_relaxed);
     if (client->has_input) {
-        client->ring = dx_member_ring(member);
-        client->input_bytes_per_frame = client->ring->bytes_per_frame;
+        const struct dx_lane *const ring = dx_member_ring(member);
+        atomic_store_explicit(&client->ring, ring, memory_order_release); // read by dx_client_ring()
+        client->input_bytes_per_frame = ring->bytes_per_frame;
         client->input_generation =
             atomic_load_explicit(&device->input_shapes[config->input_stream].generation, memory_order_relaxed);
     }

@@ -90,6 +90,7 @@ struct dx_device {
     _Atomic uint32_t references;
     char *uid;
     dx_clock *clock;
+    const _Atomic uint32_t *mark;      // 0 in a child after fork(), where it cannot be used; NULL: it always can
     const struct dx_device_page *page; // always mapped; a remote device maps the next driver's at the same place
     struct dx_stream_shape output_shapes[DX_MAX_STREAMS];
     struct dx_stream_shape input_shapes[DX_MAX_STREAMS];
@@ -100,6 +101,14 @@ bool dx_device_init(dx_device *device, const struct dx_device_ops *ops, const ch
 
 /** Gives back the common part; the device's own `free` calls it. */
 void dx_device_finish(dx_device *device);
+
+/** Whether this is a child after fork(), and the device its parent's.  Real-time: yes. */
+static inline bool
+dx_device_is_forked(const dx_device *device)
+{
+    /* relaxed: written before there were others, and by the kernel. */
+    return device->mark && atomic_load_explicit(device->mark, memory_order_relaxed) == 0;
+}
 
 /** The timeline of a device, to be read. */
 static inline struct dx_slots
