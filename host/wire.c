@@ -182,7 +182,7 @@ dx_wire_receive(int socket, struct dx_message *ret_message)
     const ssize_t length = receive_packet(socket, &peek, MSG_PEEK | MSG_TRUNC);
     if (length < 0)
         return (int)length;
-    /* No memory for what is too long; it is taken from the socket all the same, for the sake of its descriptors. */
+    /* No memory for what is too long; it is received all the same, for the sake of its descriptors. */
     const size_t room = length > (ssize_t)DX_WIRE_MAX_BYTES ? HEAD_BYTES : (size_t)length;
     uint8_t *const bytes = malloc(room ? room : 1);
     if (!bytes)

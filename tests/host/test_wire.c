@@ -295,8 +295,8 @@ Test(wire, what_is_too_much_is_not_sent)
     expect(-EAGAIN);
 }
 
-/* {"d": data of `length` bytes} is a packet of length + OVERHEAD bytes: head 8, "DXS1" 4, tag and count 2, key 2, tag 1,
- * count 3 (from 16384 bytes on). */
+/* {"d": data of `length` bytes} is a packet of length + OVERHEAD bytes: head 8, "DXS1" 4, tag and count 2, key 2,
+ * tag 1, count 3 (from 16384 bytes on). */
 enum { OVERHEAD = 20 };
 
 static OSDictionary *
@@ -329,7 +329,7 @@ Test(wire, the_largest_packet_goes_through_and_one_byte_more_does_not)
     expect(-EAGAIN);
 }
 
-/* Bytes that are no message, with and without descriptors beside them; then one that is, to see that all is well. */
+/* Bytes that are no message, with and without descriptors beside them; then one that is: all is well. */
 static void
 refuse(const void *bytes, size_t length)
 {
