@@ -21,6 +21,8 @@ dx_cause_name(dx_cause cause)
         return "engine";
     case DX_CAUSE_BAD_STAMP:
         return "bad zero timestamp";
+    case DX_CAUSE_LANE:
+        return "lane not covered";
     case DX_CAUSE_UNKNOWN:
         return "unknown";
     case DX_CAUSE_COUNT:

@@ -252,6 +252,7 @@ typedef enum dx_cause {
     DX_CAUSE_CLIENT,       ///< a synchronous client took too long
     DX_CAUSE_ENGINE,       ///< mixing and converting took too long
     DX_CAUSE_BAD_STAMP,    ///< a zero timestamp moved the timeline
+    DX_CAUSE_LANE,         ///< a client's lane did not hold all frames when they were due
     DX_CAUSE_UNKNOWN,      ///< none of these explains it
     DX_CAUSE_COUNT,
 } dx_cause;
@@ -277,7 +278,7 @@ typedef struct dx_device_statistics {
     uint64_t overloads;                  ///< times that cycles were skipped
     uint64_t skipped_input_frames;       ///< frames that no BeginRead covered
     uint64_t skipped_output_frames;      ///< frames that no WriteEnd covered
-    uint64_t causes[DX_CAUSE_COUNT];     ///< late cycles, overloads and stamps that moved the timeline
+    uint64_t causes[DX_CAUSE_COUNT];     ///< late cycles, overloads, stamps that moved the timeline, gaps in lanes
     uint64_t input_frames;               ///< frames read
     uint64_t output_frames;              ///< frames written
     uint64_t handler_errors;             ///< calls of the handler that failed
