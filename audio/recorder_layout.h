@@ -29,7 +29,7 @@ enum {
 };
 
 /* Numbers and times beyond are no numbers and times: they can be computed with. */
-#define RECORDER_MOST ((uint64_t)1 << 62)
+#define RECORDER_MOST (UINT64_MAX >> 2)
 
 /* As a state holds it: 64 bits each, then its check sum. */
 struct state_record {
