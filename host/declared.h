@@ -64,7 +64,7 @@ kern_return_t dx_declarations_remove(struct dx_declarations *declarations, const
  * Changes an option.
  *
  * @param value     as in dx_declarations_create(); NULL: back to the initial value.
- * @param ret_live  whether a running device takes it at once, as DX_KIND_SELECTOR says; the value to send is in
+ * @param ret_live  whether a running device takes it at once, as DX_OPTION_SELECTOR says; the value to send is in
  * `values`. Else it counts from the driver's next start.  May be NULL.
  * @return as dx_declarations_create(); kIOReturnNotFound (no such device); kIOReturnNotPermitted (`uid`: a
  * device's own for ever).  On failure all is as before.

@@ -239,7 +239,7 @@ static OSDictionary *
 make_property(void)
 {
     const dx_custom_property_info info = {
-        .address = {DX_KIND_SELECTOR, IOUserAudioObjectPropertyScopeGlobal, IOUserAudioObjectPropertyElementMain},
+        .address = {DX_OPTION_SELECTOR, IOUserAudioObjectPropertyScopeGlobal, IOUserAudioObjectPropertyElementMain},
         .qualifier_type = IOUserAudioCustomPropertyDataTypeString,
         .data_type = IOUserAudioCustomPropertyDataTypeString,
         .is_settable = true,

@@ -29,7 +29,7 @@ struct dx_kind_option {
     const char *initial;        // value where none is given, as text; "" where one is made up
     const char *unit;           // "Hz", "frames"; "" for none
     const char *help;           // one line
-    bool is_live;               // a running device takes a change at once: see DX_KIND_SELECTOR
+    bool is_live;               // a running device takes a change at once: see DX_OPTION_SELECTOR
 };
 
 struct dx_kind {
@@ -42,13 +42,6 @@ struct dx_kind {
     const struct dx_kind_option *options;
     size_t option_count;
 };
-
-/*
- * A live option of a running device is a settable custom property of it, at this selector, global scope, element
- * 0: the qualifier is the option's name, the value its text, both OSString.  Refused values are
- * kIOReturnBadArgument.
- */
-#define DX_KIND_SELECTOR 0x64786F70u // 'dxop'
 
 /** A kind by place, from 0; NULL when there are no more.  All of it is constant. */
 const struct dx_kind *dx_kind_at(size_t index);

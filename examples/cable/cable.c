@@ -10,34 +10,38 @@
 //   PeriodFrames                           length of the rings; 16384, less with very many channels
 //   LateToleranceFrames                    how late a cycle may be without loss; a quarter of the rings
 //   InputSafetyOffset, OutputSafetyOffset  Si and So; 0
+//   OutputLatency                          frames that what comes after the cable adds: told, not made; 0
+//   Format                                 float32, s16, s24 or s32: the one at first, and these four are all
+//   Mixable                                with Format: false for one client alone, bits passed through; true
+//   ClockPPM, ClockFollows                 see common/clock_options.h
 
 #include "cable_rt.h"
+#include "../common/clock_options.h"
 #include "../common/personality.h"
-#include "../common/virtual_clock.h"
 
 #include <dextral/dextral.h>
 
 #include <stdlib.h>
 
 #define MAX_CHANNELS 1024u
-#define MAX_RATES 10u
-#define MAX_SAMPLE_BYTES 8u
+#define MAX_RATES PERSONALITY_MAX_RATES
 
-static const uint32_t default_rates[] = {48000, 44100, 88200, 96000, 176400, 192000, 32000, 16000, 8000};
+static const double default_rates[] = {48000, 44100, 88200, 96000, 176400, 192000, 32000, 16000, 8000};
 
-/* What a sample may look like.  The first is what the device has at first: it passes every client's floats. */
+/* What a sample may look like.  Those with a name are what a device with the setting Format can have. */
 static const struct sample_layout {
     uint32_t bits;
     uint32_t bytes;
     IOUserAudioFormatFlags flags;
+    const char *name;
 } layouts[] = {
-    {32, 4, FormatFlagIsFloat | FormatFlagIsPacked},
-    {64, 8, FormatFlagIsFloat | FormatFlagIsPacked},
-    {16, 2, FormatFlagIsSignedInteger | FormatFlagIsPacked},
-    {24, 3, FormatFlagIsSignedInteger | FormatFlagIsPacked},
-    {24, 4, FormatFlagIsSignedInteger}, // in the low bytes
-    {24, 4, FormatFlagIsSignedInteger | FormatFlagIsAlignedHigh},
-    {32, 4, FormatFlagIsSignedInteger | FormatFlagIsPacked},
+    {32, 4, FormatFlagIsFloat | FormatFlagIsPacked, "float32"},
+    {64, 8, FormatFlagIsFloat | FormatFlagIsPacked, NULL},
+    {16, 2, FormatFlagIsSignedInteger | FormatFlagIsPacked, "s16"},
+    {24, 3, FormatFlagIsSignedInteger | FormatFlagIsPacked, "s24"},
+    {24, 4, FormatFlagIsSignedInteger, NULL}, // in the low bytes
+    {24, 4, FormatFlagIsSignedInteger | FormatFlagIsAlignedHigh, NULL},
+    {32, 4, FormatFlagIsSignedInteger | FormatFlagIsPacked, "s32"},
 };
 #define LAYOUTS (sizeof layouts / sizeof layouts[0])
 
@@ -64,6 +68,8 @@ struct cable {
     uint32_t ring_frames;
     uint32_t rate_count;
     double rates[MAX_RATES];
+    const struct sample_layout *layout; // the one at first; NULL: all layouts and variants
+    bool is_mixable;                    // where there is a layout
 };
 
 /* The device. */
@@ -111,27 +117,57 @@ change_format(IOUserAudioStream *stream, const IOUserAudioStreamBasicDescription
     return status;
 }
 
+static IOUserAudioStreamBasicDescription
+make_format(const struct cable *cable, double rate_hz, const struct sample_layout *layout,
+            IOUserAudioFormatFlags variant)
+{
+    const uint32_t frame_bytes = layout->bytes * cable->channels;
+    return (IOUserAudioStreamBasicDescription){
+        .mSampleRate = rate_hz,
+        .mFormatID = IOUserAudioFormatIDLinearPCM,
+        .mFormatFlags = layout->flags | variant,
+        .mBytesPerPacket = frame_bytes,
+        .mFramesPerPacket = 1,
+        .mBytesPerFrame = frame_bytes,
+        .mChannelsPerFrame = cable->channels,
+        .mBitsPerChannel = layout->bits,
+    };
+}
+
+/* Of one rate: everything that a sample may look like.  The first is what the device has at first. */
+static uint32_t
+list_all_formats(const struct cable *cable, double rate_hz, IOUserAudioStreamBasicDescription *formats)
+{
+    uint32_t count = 0;
+    for (size_t variant = 0; variant < VARIANTS; variant++) {
+        for (size_t layout = 0; layout < LAYOUTS; layout++)
+            formats[count++] = make_format(cable, rate_hz, &layouts[layout], variants[variant]);
+    }
+    return count;
+}
+
+/* Of one rate: the format of the setting, and the others that have a name. */
+static uint32_t
+list_named_formats(const struct cable *cable, double rate_hz, IOUserAudioStreamBasicDescription *formats)
+{
+    const IOUserAudioFormatFlags variant =
+        FormatFlagsNativeEndian | (cable->is_mixable ? 0 : FormatFlagIsNonMixable);
+    uint32_t count = 0;
+    formats[count++] = make_format(cable, rate_hz, cable->layout, variant);
+    for (size_t i = 0; i < LAYOUTS; i++) {
+        if (layouts[i].name && &layouts[i] != cable->layout)
+            formats[count++] = make_format(cable, rate_hz, &layouts[i], variant);
+    }
+    return count;
+}
+
 static uint32_t
 list_formats(const struct cable *cable, IOUserAudioStreamBasicDescription *formats)
 {
     uint32_t count = 0;
-    for (uint32_t rate = 0; rate < cable->rate_count; rate++) {
-        for (size_t variant = 0; variant < VARIANTS; variant++) {
-            for (size_t layout = 0; layout < LAYOUTS; layout++) {
-                const uint32_t frame_bytes = layouts[layout].bytes * cable->channels;
-                formats[count++] = (IOUserAudioStreamBasicDescription){
-                    .mSampleRate = cable->rates[rate],
-                    .mFormatID = IOUserAudioFormatIDLinearPCM,
-                    .mFormatFlags = layouts[layout].flags | variants[variant],
-                    .mBytesPerPacket = frame_bytes,
-                    .mFramesPerPacket = 1,
-                    .mBytesPerFrame = frame_bytes,
-                    .mChannelsPerFrame = cable->channels,
-                    .mBitsPerChannel = layouts[layout].bits,
-                };
-            }
-        }
-    }
+    for (uint32_t rate = 0; rate < cable->rate_count; rate++)
+        count += cable->layout ? list_named_formats(cable, cable->rates[rate], formats + count)
+                               : list_all_formats(cable, cable->rates[rate], formats + count);
     return count;
 }
 
@@ -146,9 +182,9 @@ add_stream(struct cable *cable, IOUserAudioStreamDirection direction, IOUserAudi
     };
     IOBufferMemoryDescriptor *memory = NULL;
     IOAddressSegment range;
-    kern_return_t status =
-        IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut,
-                                       (uint64_t)cable->ring_frames * cable->channels * MAX_SAMPLE_BYTES, 0, &memory);
+    const uint64_t sample_bytes = cable->layout ? 4 : 8; // of the longest
+    kern_return_t status = IOBufferMemoryDescriptorCreate(
+        kIOMemoryDirectionInOut, cable->ring_frames * cable->channels * sample_bytes, 0, &memory);
     if (status == kIOReturnSuccess)
         status = IOBufferMemoryDescriptorGetAddressRange(memory, &range);
     if (status != kIOReturnSuccess) {
@@ -211,7 +247,9 @@ configure_device(struct cable *cable)
     const uint64_t tolerance = personality_number(cable->driver, "LateToleranceFrames", cable->ring_frames / 4);
     const uint64_t input_offset = personality_number(cable->driver, "InputSafetyOffset", 0);
     const uint64_t output_offset = personality_number(cable->driver, "OutputSafetyOffset", 0);
-    if (tolerance > cable->ring_frames || input_offset > cable->ring_frames || output_offset > cable->ring_frames)
+    const uint64_t latency = personality_number(cable->driver, "OutputLatency", 0);
+    if (tolerance > cable->ring_frames || input_offset > cable->ring_frames ||
+        output_offset > cable->ring_frames || latency > UINT32_MAX)
         return kIOReturnBadArgument;
 
     kern_return_t status = IOUserAudioDeviceSetAvailableSampleRates(device, cable->rates, cable->rate_count);
@@ -224,6 +262,8 @@ configure_device(struct cable *cable)
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetOutputSafetyOffset(device, (uint32_t)output_offset);
     if (status == kIOReturnSuccess)
+        status = IOUserAudioDeviceSetOutputLatency(device, (uint32_t)latency);
+    if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetIOOperationHandler(device, cable_handle_io, &cable->rings);
     return status;
 }
@@ -234,21 +274,26 @@ configure_device(struct cable *cable)
 static kern_return_t
 read_rates(struct cable *cable)
 {
-    OSObjectPtr value = NULL;
-    (void)IOServiceSearchProperty(cable->driver, "Rates", NULL, 0, &value); // none: NULL
-    const OSArray *array = OSDynamicCast(OSArray, value);
-    const size_t count = array ? OSArrayGetCount(array) : sizeof default_rates / sizeof default_rates[0];
+    return personality_rates(cable->driver, default_rates, sizeof default_rates / sizeof default_rates[0],
+                             cable->rates, &cable->rate_count);
+}
 
-    kern_return_t status = count == 0 || count > MAX_RATES ? kIOReturnBadArgument : kIOReturnSuccess;
-    for (size_t i = 0; i < count && status == kIOReturnSuccess; i++) {
-        const OSNumber *number = array ? OSDynamicCast(OSNumber, OSArrayGetObject(array, i)) : NULL;
-        const uint64_t rate_hz = number ? OSNumberGetUInt64Value(number) : array ? 0 : default_rates[i];
-        if (rate_hz == 0 || rate_hz > 1000000)
-            status = kIOReturnBadArgument;
-        cable->rates[i] = (double)rate_hz;
+/* Takes the format of the personality, if there is one. */
+static kern_return_t
+read_format(struct cable *cable)
+{
+    OSString *name = personality_copy_string(cable->driver, "Format", "");
+    if (!name)
+        return kIOReturnNoMemory;
+    kern_return_t status = kIOReturnSuccess;
+    for (size_t i = 0; i < LAYOUTS; i++) {
+        if (layouts[i].name && OSStringIsEqualToCString(name, layouts[i].name))
+            cable->layout = &layouts[i];
     }
-    cable->rate_count = (uint32_t)count;
-    OSObjectRelease(value);
+    if (!cable->layout && OSStringGetLength(name) > 0)
+        status = kIOReturnBadArgument;
+    cable->is_mixable = personality_boolean(cable->driver, "Mixable", true);
+    OSObjectRelease(name);
     return status;
 }
 
@@ -266,7 +311,8 @@ read_settings(struct cable *cable)
     if (ring_frames == 0 || ring_frames > 65536)
         return kIOReturnBadArgument;
     cable->ring_frames = (uint32_t)ring_frames;
-    return read_rates(cable);
+    const kern_return_t status = read_format(cable);
+    return status == kIOReturnSuccess ? read_rates(cable) : status;
 }
 
 static kern_return_t
@@ -290,6 +336,8 @@ build(struct cable *cable)
         status = add_stream(cable, IOUserAudioStreamDirectionInput, &cable->input, &cable->rings.input);
     if (status == kIOReturnSuccess)
         status = virtual_clock_init(&cable->clock, cable->driver, cable->device);
+    if (status == kIOReturnSuccess)
+        status = clock_options_add(&cable->clock);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDriverAddObject(cable->driver, cable->device);
     if (status == kIOReturnSuccess)

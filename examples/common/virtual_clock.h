@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The clock of a device that has no hardware: zero timestamps exactly at the nominal rate.
+// The clock of a device that has no hardware: zero timestamps at the nominal rate, a little beside it, or as
+// another device's clock goes.
 
 #ifndef EXAMPLES_VIRTUAL_CLOCK_H
 #define EXAMPLES_VIRTUAL_CLOCK_H
@@ -7,17 +8,39 @@
 #include <dextral/dextral.h>
 
 /*
- * Frame 0 is when the clock starts; frame k * period follows at anchor + k * period / rate, computed anew for
- * each k, so that rounding to whole ticks never adds up.  Everything happens on the driver's work queue.
+ * Frame 0 is when the clock starts, and stamp k is of frame k * period.  On its own the clock keeps an exact
+ * grid: what a period has beyond whole nanoseconds is carried on, so that rounding never adds up.  Where it
+ * follows another device, each stamp is when that device's time has gone on by as much.  Everything happens on the
+ * driver's work queue.
  */
 struct virtual_clock {
+    IOUserAudioDriver *driver; // borrowed
     IOUserAudioDevice *device; // borrowed
     IODispatchQueue *queue;    // the driver's work queue
     IOTimerDispatchSource *timer;
-    uint64_t anchor; // host time of frame 0, in ticks
+
+    /* Settings. */
+    int32_t ppb;            // how much faster than nominal, in parts of a milliard
+    char followed_uid[256]; // empty: none
+    dx_followed *followed;  // NULL: none, or it was not there when it was looked for
+
+    /* While it runs. */
+    bool is_running;
     uint64_t rate_hz;
     uint32_t period_frames;
-    uint64_t stamps; // posted since the anchor: the next is of frame stamps * period_frames
+    uint64_t stamps; // posted: the next is of frame stamps * period_frames
+    uint64_t last;   // host time of the last stamp, in ticks
+    uint64_t next;   // and of the next one
+    /* On its own: the next stamp is elapsed_ns and elapsed_fraction / (parts of a ns) after the anchor. */
+    uint64_t anchor; // in ticks
+    uint64_t elapsed_ns;
+    uint64_t elapsed_fraction;
+    /* Following: own_frame of this device was when followed_frame of the other was. */
+    bool is_locked;
+    uint32_t epoch; // of the other
+    double followed_rate_hz;
+    double followed_frame;
+    uint64_t own_frame;
 };
 
 /**
@@ -36,5 +59,25 @@ kern_return_t virtual_clock_start(struct virtual_clock *clock);
 
 /** Posts nothing any more; what was posted stays with the device.  For StopIO: on the work queue. */
 void virtual_clock_stop(struct virtual_clock *clock);
+
+#define VIRTUAL_CLOCK_MAX_PPB 1000000
+
+/**
+ * Makes the clock faster, or slower, from the last stamp on.
+ *
+ * @param ppb  parts of a milliard; kIOReturnBadArgument beyond VIRTUAL_CLOCK_MAX_PPB on either side.
+ *
+ * On the work queue.
+ */
+kern_return_t virtual_clock_set_ppb(struct virtual_clock *clock, int64_t ppb);
+
+/**
+ * Follows another device from the last stamp on, as soon as there is one of that UID.
+ *
+ * @param uid  empty: none; kIOReturnBadArgument for one that is too long.
+ *
+ * On the work queue.
+ */
+kern_return_t virtual_clock_follow(struct virtual_clock *clock, const char *uid);
 
 #endif /* EXAMPLES_VIRTUAL_CLOCK_H */

@@ -2,19 +2,20 @@
 // A device that hears nothing and says nothing: it keeps time, and that is all.
 //
 // Settings, from the personality:
-//   DeviceUID, DeviceName  strings
-//   Channels               1 ... 1024; 8
-//   PeriodFrames           length of the rings; 16384
+//   DeviceUID, DeviceName   strings
+//   Channels                1 ... 1024; 8
+//   Rates                   array of numbers, in Hz, up to 10 of them; the first is the rate at first
+//   PeriodFrames            length of the rings; 16384, less with very many channels
+//   ClockPPM, ClockFollows  see common/clock_options.h
 
+#include "../common/clock_options.h"
 #include "../common/personality.h"
-#include "../common/virtual_clock.h"
 
 #include <dextral/dextral.h>
 
 #include <stdlib.h>
 
-static const double rates[] = {48000.0, 44100.0, 96000.0, 192000.0};
-#define RATES (sizeof rates / sizeof rates[0])
+static const double default_rates[] = {48000.0, 44100.0, 96000.0, 192000.0};
 
 struct null_device {
     IOUserAudioDriver *driver; // borrowed: this is its peer
@@ -22,6 +23,8 @@ struct null_device {
     struct virtual_clock clock;
     uint32_t channels;
     uint32_t ring_frames;
+    uint32_t rate_count;
+    double rates[PERSONALITY_MAX_RATES];
 };
 
 /*
@@ -63,10 +66,10 @@ stop_io(IOUserAudioDevice *device, IOUserAudioStartStopFlags flags)
 static kern_return_t
 add_stream(struct null_device *null, IOUserAudioStreamDirection direction)
 {
-    IOUserAudioStreamBasicDescription formats[RATES];
-    for (size_t i = 0; i < RATES; i++) {
+    IOUserAudioStreamBasicDescription formats[PERSONALITY_MAX_RATES];
+    for (uint32_t i = 0; i < null->rate_count; i++) {
         formats[i] = (IOUserAudioStreamBasicDescription){
-            .mSampleRate = rates[i],
+            .mSampleRate = null->rates[i],
             .mFormatID = IOUserAudioFormatIDLinearPCM,
             .mFormatFlags = FormatFlagsNativeFloatPacked,
             .mBytesPerPacket = null->channels * 4u,
@@ -83,7 +86,7 @@ add_stream(struct null_device *null, IOUserAudioStreamDirection direction)
     if (status != kIOReturnSuccess)
         return status;
     IOUserAudioStream *stream = IOUserAudioStreamCreate(null->driver, direction, (IOMemoryDescriptor *)ring);
-    status = stream ? IOUserAudioStreamSetAvailableStreamFormats(stream, formats, RATES) : kIOReturnNoMemory;
+    status = stream ? IOUserAudioStreamSetAvailableStreamFormats(stream, formats, null->rate_count) : kIOReturnNoMemory;
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceAddStream(null->device, stream);
     OSObjectRelease(stream);
@@ -101,31 +104,42 @@ make_device(struct null_device *null)
     };
     OSString *uid = personality_copy_string(null->driver, "DeviceUID", "org.dextral.null");
     OSString *name = personality_copy_string(null->driver, "DeviceName", "Dextral Null");
+    OSString *maker = OSStringCreate("Dextral");
 
     kern_return_t status = kIOReturnNoMemory;
     null->device = IOUserAudioDeviceAlloc();
     OSObjectSetPeer(null->device, null, NULL);
     if (null->device && IOUserAudioDeviceSetOverrides(null->device, &overrides) == kIOReturnSuccess &&
-        IOUserAudioDeviceInit(null->device, null->driver, false, uid, NULL, NULL, null->ring_frames))
+        IOUserAudioDeviceInit(null->device, null->driver, false, uid, NULL, maker, null->ring_frames))
         status = IOUserAudioObjectSetName(null->device, name);
     OSObjectRelease(uid);
     OSObjectRelease(name);
+    OSObjectRelease(maker);
     return status;
+}
+
+static kern_return_t
+read_settings(struct null_device *null)
+{
+    const uint64_t channels = personality_number(null->driver, "Channels", 8);
+    const uint64_t fallback = channels <= 128 ? 16384 : channels <= 256 ? 8192 : 4096; // as the cable
+    const uint64_t ring_frames = personality_number(null->driver, "PeriodFrames", fallback);
+    if (channels == 0 || channels > 1024 || ring_frames == 0 || ring_frames > 65536)
+        return kIOReturnBadArgument;
+    null->channels = (uint32_t)channels;
+    null->ring_frames = (uint32_t)ring_frames;
+    return personality_rates(null->driver, default_rates, sizeof default_rates / sizeof default_rates[0],
+                             null->rates, &null->rate_count);
 }
 
 static kern_return_t
 build(struct null_device *null)
 {
-    const uint64_t channels = personality_number(null->driver, "Channels", 8);
-    const uint64_t ring_frames = personality_number(null->driver, "PeriodFrames", 16384);
-    if (channels == 0 || channels > 1024 || ring_frames == 0 || ring_frames > 65536)
-        return kIOReturnBadArgument;
-    null->channels = (uint32_t)channels;
-    null->ring_frames = (uint32_t)ring_frames;
-
-    kern_return_t status = make_device(null);
+    kern_return_t status = read_settings(null);
     if (status == kIOReturnSuccess)
-        status = IOUserAudioDeviceSetAvailableSampleRates(null->device, rates, RATES);
+        status = make_device(null);
+    if (status == kIOReturnSuccess)
+        status = IOUserAudioDeviceSetAvailableSampleRates(null->device, null->rates, null->rate_count);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetClockAlgorithm(null->device, IOUserAudioClockAlgorithmRaw);
     if (status == kIOReturnSuccess)
@@ -138,6 +152,8 @@ build(struct null_device *null)
         status = add_stream(null, IOUserAudioStreamDirectionInput);
     if (status == kIOReturnSuccess)
         status = virtual_clock_init(&null->clock, null->driver, null->device);
+    if (status == kIOReturnSuccess)
+        status = clock_options_add(&null->clock);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDriverAddObject(null->driver, null->device);
     if (status == kIOReturnSuccess)

@@ -29,13 +29,14 @@ typedef struct dx_followed_time {
 } dx_followed_time;
 
 /**
- * Begins to follow a device, wherever its driver runs.  It need not be there yet, and does not start by being followed.
+ * Begins to follow a device, wherever its driver runs.  It need not be there yet, and does not start by being
+ * followed.
  *
  * @param driver        borrowed for the call; it has been started by a host.
  * @param uid           of the device; copied.
  * @param ret_followed  to be given back with dx_followed_close() before the driver goes.
- * @return kIOReturnSuccess; kIOReturnBadArgument (NULL, or no UID); kIOReturnNotFound (the device is not there, and
- *         this process knows no others); kIOReturnNotReady (the driver has no host); kIOReturnNoMemory.
+ * @return kIOReturnSuccess; kIOReturnBadArgument (NULL, or no UID); kIOReturnNotFound (the device is not there,
+ * and this process knows no others); kIOReturnNotReady (the driver has no host); kIOReturnNoMemory.
  *
  * Thread: control, or the driver's work queue.  Real-time: no.
  */

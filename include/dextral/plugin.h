@@ -46,6 +46,14 @@ typedef struct dx_driver_class {
                                                           (alloc_function)}
 
 /**
+ * Selector of the custom property by which options of a declared device are changed while its driver runs: 'dxop'.
+ *
+ * A device that can do so has it, settable, at the global scope and the main element; the qualifier is the option's
+ * name, and the value its text, both OSString.
+ */
+#define DX_OPTION_SELECTOR DX_FOURCC('d', 'x', 'o', 'p')
+
+/**
  * What a DSP plug-in's callback works on, set by the engine before each call.
  *
  * `interleaved` is [frame][channel]; `planar[channel]` is [frame], and there only for plug-ins that asked for it
