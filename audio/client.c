@@ -22,8 +22,9 @@ bool
 dx_client_is_cut_off(const dx_client *client) DX_REALTIME
 {
     const dx_device *const device = client->device;
-    /* acquire: pairs with the release where the shapes change. */
-    return (client->has_output &&
+    /* relaxed: nothing else is read because of it.  acquire: pairs with the release where the shapes change. */
+    return atomic_load_explicit(&client->is_cut_off, memory_order_relaxed) ||
+           (client->has_output &&
             atomic_load_explicit(&device->output_shapes[client->config.output_stream].generation,
                                  memory_order_acquire) != client->output_generation) ||
            (client->has_input &&

@@ -30,6 +30,7 @@ struct dx_client {
     void *membership;           // what the device's kind keeps of it
     bool has_output;
     bool has_input;
+    _Atomic bool is_cut_off;    // it alone, whatever its streams are
     uint32_t output_generation; // of the shapes it joined
     uint32_t input_generation;
     struct dx_lane lane;             // its own: written here, read by the engine
