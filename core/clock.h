@@ -53,6 +53,15 @@ struct dx_task *dx_task_current(void);
  */
 void dx_task_detach(struct dx_task *task);
 
+/**
+ * Sets whom a thread of the host's clock asks when it may not take the real-time priority that it was made for: a process
+ * that gave up its rights.  `ask` is called on that thread, may block for a moment, and has the priority given to the
+ * calling thread; whether it was, the thread sees for itself.  NULL: nobody.
+ *
+ * Thread: control, while no task is being made.
+ */
+void dx_task_set_realtime_asker(void (*ask)(void *context, int priority), void *context);
+
 /** CLOCK_REALTIME in nanoseconds; a simulated clock's own time.  Thread: any of that clock.  Real-time: no. */
 uint64_t dx_clock_realtime_ns(dx_clock *clock);
 

@@ -138,6 +138,27 @@ host_random(dx_clock *clock)
 
 /* Tasks. */
 
+/* Who is asked where the system refuses; set while no task is being made. */
+static struct {
+    void (*ask)(void *context, int priority);
+    void *context;
+} realtime_asker;
+
+void
+dx_task_set_realtime_asker(void (*ask)(void *context, int priority), void *context)
+{
+    realtime_asker.ask = ask;
+    realtime_asker.context = context;
+}
+
+static bool
+has_priority(int priority)
+{
+    struct sched_param found = {0};
+    return sched_getscheduler(0) == (SCHED_FIFO | SCHED_RESET_ON_FORK) && sched_getparam(0, &found) == 0 &&
+           found.sched_priority == priority;
+}
+
 static bool
 set_scheduling(int priority)
 {
@@ -151,10 +172,10 @@ set_scheduling(int priority)
         return true;
     }
     const struct sched_param wanted = {.sched_priority = priority};
-    struct sched_param found = {0};
     (void)sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &wanted); // seen by what follows
-    if (sched_getscheduler(0) == (SCHED_FIFO | SCHED_RESET_ON_FORK) && sched_getparam(0, &found) == 0 &&
-        found.sched_priority == priority)
+    if (!has_priority(priority) && realtime_asker.ask)
+        realtime_asker.ask(realtime_asker.context, priority);
+    if (has_priority(priority))
         return true;
     (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // cannot fail
     return false;
