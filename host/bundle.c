@@ -147,6 +147,12 @@ dx_bundle_personality_count(const dx_bundle *bundle)
     return bundle->info.personality_count;
 }
 
+const char *
+dx_bundle_personality_name(const dx_bundle *bundle, size_t index)
+{
+    return index < bundle->info.personality_count ? bundle->info.personalities[index].name : NULL;
+}
+
 OSDictionary *
 dx_bundle_personality(const dx_bundle *bundle, size_t index)
 {

@@ -51,6 +51,9 @@ DX_API const char *dx_bundle_version(const dx_bundle *bundle);
 /** How many personalities there are: one driver each, in the order of their names. */
 DX_API size_t dx_bundle_personality_count(const dx_bundle *bundle);
 
+/** A personality's name, alive as long as the bundle; NULL out of range. */
+DX_API const char *dx_bundle_personality_name(const dx_bundle *bundle, size_t index);
+
 /** A personality, borrowed; NULL out of range. */
 DX_API OSDictionary *dx_bundle_personality(const dx_bundle *bundle, size_t index);
 

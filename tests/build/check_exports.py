@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Compares what the public headers declare DX_API with what the shared library exports: neither has more.
 
-usage: check_exports.py INCLUDE_DIR LIBRARY
+usage: check_exports.py INCLUDE_DIR LIBRARY [PRIVATE_HEADER...]
+
+Private headers, by their paths below the source's root, declare what is exported for programs of ours alone.
 """
 
 import os
@@ -12,19 +14,19 @@ import subprocess
 import sys
 
 
-def declared(include, compiler):
+def declared(include, private, compiler):
     """Names declared with default visibility, and the header each stands in."""
     headers = sorted(h for h in os.listdir(os.path.join(include, "dextral")) if h.endswith(".h"))
-    source = "".join(f"#include <dextral/{h}>\n" for h in headers)
-    text = subprocess.run(compiler + ["-E", "-xc", "-std=gnu17", "-I", include, "-"], input=source,
-                          capture_output=True, text=True, check=True).stdout
+    source = "".join(f"#include <dextral/{h}>\n" for h in headers) + "".join(f'#include "{h}"\n' for h in private)
+    text = subprocess.run(compiler + ["-E", "-xc", "-std=gnu17", "-I", include, "-I", os.path.dirname(include), "-"],
+                          input=source, capture_output=True, text=True, check=True).stdout
     where, lines = "", []
     names = {}
     for line in text.splitlines():
         marker = re.match(r'# \d+ "([^"]*)"', line)
         if marker:
             where = marker.group(1)
-        elif "/dextral/" in where:
+        elif "/dextral/" in where or where.endswith(tuple(private)):
             lines.append((where, line))
     code = "\n".join(line for _, line in lines)
     mark = r'__attribute__\s*\(\s*\(\s*visibility\s*\(\s*"default"\s*\)\s*\)\s*\)'
@@ -43,8 +45,8 @@ def exported(library):
 
 
 def main():
-    include, library = sys.argv[1:]
-    in_headers = set(declared(include, shlex.split(os.environ.get("CC", "cc"))))
+    include, library, *private = sys.argv[1:]
+    in_headers = set(declared(include, private, shlex.split(os.environ.get("CC", "cc"))))
     in_library = exported(library)
     missing = sorted(in_headers - in_library)
     extra = sorted(in_library - in_headers)
