@@ -7,6 +7,7 @@
 #include <dextral/AudioDriverKit.h>
 #include <dextral/bundle.h>
 #include <dextral/clock.h>
+#include <dextral/directory.h>
 #include <dextral/follow.h>
 #include <dextral/host.h>
 #include <dextral/host_controls.h>
