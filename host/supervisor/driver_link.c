@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+// What driver processes say.
+
+#include "host/supervisor/unit.h"
+
+#include "host/error.h"
+#include "host/protocol.h"
+#include "host/supervisor/incident.h"
+#include "host/supervisor/keep.h"
+#include "host/supervisor/listing.h"
+#include "host/supervisor/memory.h"
+#include "host/supervisor/session.h"
+#include "host/supervisor/user_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_BEFORE 32u // devices that `load` tells of: each takes a descriptor
+
+/* ---- load ---- */
+
+/* Where a device's time stands, and its recorder. */
+static bool
+add_before(OSArray *before, struct dx_listing *listing, int *fds, uint32_t *fd_count)
+{
+    OSDictionary *const item = OSDictionaryCreate(5);
+    struct dx_timeline_page line;
+    bool done = item && OSDictionarySetStringValue(item, DX_KEY_UID, listing->uid);
+    if (done && dx_listing_get_line(listing, &line))
+        done = OSDictionarySetUInt64Value(item, "frame", line.anchor_frame) &&
+               OSDictionarySetUInt64Value(item, "host-ns", line.anchor_host_ns) &&
+               dx_wire_set_double(item, "ns-per-frame-f64", line.ns_per_frame);
+    const int recorder = dx_listing_get_recorder(listing);
+    if (done && recorder >= 0) {
+        done = OSDictionarySetUInt64Value(item, "recorder", *fd_count);
+        fds[(*fd_count)++] = recorder;
+    }
+    done = done && OSArraySetObject(before, item);
+    OSObjectRelease(item);
+    return done;
+}
+
+static bool
+add_all_before(const struct dx_unit *unit, OSDictionary *load, int *fds, uint32_t *fd_count)
+{
+    OSArray *const before = OSArrayCreate(1);
+    bool done = before != NULL;
+    for (struct dx_listing *listing = unit->supervisor->listings; done && listing; listing = listing->next)
+        if (listing->unit == unit && *fd_count < MAX_BEFORE)
+            done = add_before(before, listing, fds, fd_count);
+    return dx_wire_take(load, "before", before) && done;
+}
+
+/* The personality of a declared device comes from its options. */
+static bool
+add_declared(struct dx_unit *unit, OSDictionary *load)
+{
+    const struct dx_declared *const declared =
+        dx_declarations_find(unit->supervisor->declarations, unit->declared_uid);
+    OSObjectRelease(unit->options);
+    unit->options = declared ? dx_declared_copy_options(declared) : NULL;
+    return unit->options && OSDictionarySetStringValue(load, "personality", declared->kind->user_class) &&
+           dx_wire_take(load, "properties", dx_declared_copy_properties(declared));
+}
+
+static void
+send_load(struct dx_unit *unit)
+{
+    int fds[MAX_BEFORE];
+    uint32_t fd_count = 0;
+    OSDictionary *const load = dx_call_create(DX_OP_LOAD);
+    bool done = load && OSDictionarySetUInt64Value(load, DX_KEY_ID, ++unit->last_call) &&
+                OSDictionarySetStringValue(load, DX_KEY_TOKEN, unit->token) &&
+                OSDictionarySetStringValue(load, "socket", unit->supervisor->socket_path) &&
+                OSDictionarySetStringValue(load, "path", unit->path) &&
+                OSDictionarySetUInt64Value(load, DX_KEY_INCARNATION, unit->incarnation) &&
+                dx_wire_set_bool(load, "network", unit->has_network) &&
+                add_all_before(unit, load, fds, &fd_count);
+    if (done && unit->declared_uid)
+        done = add_declared(unit, load);
+    else if (done && unit->personality)
+        done = OSDictionarySetStringValue(load, "personality", unit->personality);
+    if (done && unit->saved_state)
+        done = OSDictionarySetObject(load, "saved-state", unit->saved_state);
+    const int r = done ? dx_channel_send(unit->channel, load, fds, fd_count) : -ENOMEM;
+    OSObjectRelease(load);
+    if (r == -ENOMEM || r == -EMSGSIZE)
+        dx_unit_kill(unit, "could not be told what to load, and was killed");
+}
+
+/* ---- hello ---- */
+
+static bool
+send_answer(struct dx_unit *unit, uint64_t id, kern_return_t status, const char *sentence, OSDictionary *body)
+{
+    OSDictionary *const answer = body ? body : OSDictionaryCreate(4);
+    const bool done = answer && OSDictionarySetUInt64Value(answer, DX_KEY_ANSWER, id) &&
+                      OSDictionarySetUInt64Value(answer, DX_KEY_STATUS, (uint32_t)status) &&
+                      (status == kIOReturnSuccess ||
+                       OSDictionarySetStringValue(answer, DX_KEY_ERROR, sentence ? sentence : dx_return_string(status)));
+    const bool is_sent = done && unit->channel && dx_channel_send(unit->channel, answer, NULL, 0) == 0;
+    OSObjectRelease(answer);
+    return is_sent;
+}
+
+static void
+answer_hello(struct dx_unit *unit, uint64_t id)
+{
+    OSDictionary *body = OSDictionaryCreate(6);
+    if (body && !(OSDictionarySetUInt64Value(body, DX_KEY_MAJOR, DX_PROTOCOL_MAJOR) &&
+                  OSDictionarySetUInt64Value(body, DX_KEY_MINOR, DX_PROTOCOL_MINOR) &&
+                  OSDictionarySetStringValue(body, "version", DX_VERSION) &&
+                  OSDictionarySetUInt64Value(body, "pid", (uint64_t)getpid())))
+        OSSafeReleaseNULL(body);
+    (void)send_answer(unit, id, kIOReturnSuccess, NULL, body);
+}
+
+static void
+take_hello(struct dx_unit *unit, const OSDictionary *body)
+{
+    const char *const operation = dx_wire_get_string(body, DX_KEY_OPERATION);
+    const char *const role = dx_wire_get_string(body, DX_KEY_ROLE);
+    if (!operation || strcmp(operation, DX_OP_HELLO) != 0 || !role || strcmp(role, "driver") != 0 ||
+        dx_wire_get_number(body, DX_KEY_MAJOR, 0) != DX_PROTOCOL_MAJOR) {
+        dx_unit_kill(unit, "speaks another version of the protocol, and was killed: install all of one release");
+        return;
+    }
+    unit->said_hello = true;
+    answer_hello(unit, dx_wire_get_number(body, DX_KEY_ID, 0));
+    send_load(unit);
+}
+
+/* ---- events ---- */
+
+static struct dx_listing *
+find_own_listing(const struct dx_unit *unit, const char *uid)
+{
+    struct dx_listing *const listing = uid ? dx_listing_find(unit->supervisor, uid) : NULL;
+    return listing && listing->unit == unit ? listing : NULL;
+}
+
+/* A declared device has one device, its own; a bundle whatever nobody else has. */
+static struct dx_listing *
+find_or_create_listing(struct dx_unit *unit, const char *uid, const OSDictionary *description)
+{
+    struct dx_listing *const listing = dx_listing_find(unit->supervisor, uid);
+    if (listing)
+        return listing->unit == unit ? listing : NULL;
+    if (unit->declared_uid)
+        return NULL;
+    return dx_listing_create(unit->supervisor, unit, uid, description);
+}
+
+static void
+send_recorder(struct dx_unit *unit, struct dx_listing *listing)
+{
+    const int recorder = dx_listing_get_recorder(listing);
+    OSDictionary *const request = recorder >= 0 ? dx_call_create(DX_OP_RECORD) : NULL;
+    if (!request)
+        return;
+    if (OSDictionarySetUInt64Value(request, DX_KEY_ID, ++unit->last_call) &&
+        OSDictionarySetStringValue(request, DX_KEY_UID, listing->uid) &&
+        OSDictionarySetUInt64Value(request, "recorder", 0))
+        (void)dx_channel_send(unit->channel, request, &recorder, 1);
+    OSObjectRelease(request);
+}
+
+static void
+recover_sessions(struct dx_listing *listing, OSArray *numbers)
+{
+    for (size_t i = 0; numbers && i < OSArrayGetCount(numbers) && i < DX_MAX_DEVICE_SESSIONS; i++) {
+        const OSNumber *const number = OSDynamicCast(OSNumber, OSArrayGetObject(numbers, i));
+        if (number)
+            dx_session_recover(listing, OSNumberGetUInt64Value(number));
+    }
+}
+
+static void
+take_device(struct dx_unit *unit, struct dx_message *message)
+{
+    const char *const uid = dx_wire_get_string(message->body, DX_KEY_UID);
+    const OSDictionary *const description = dx_wire_get_dictionary(message->body, DX_KEY_DESCRIPTION);
+    const uint64_t incarnation = dx_wire_get_number(message->body, DX_KEY_INCARNATION, 0);
+    if (!uid || !uid[0] || strlen(uid) >= DX_MAX_TEXT_BYTES || !description) {
+        dx_log("%s: it told of a device without a UID of 1 ... %u bytes, or without a description", unit->key,
+               DX_MAX_TEXT_BYTES - 1);
+        return;
+    }
+    const bool is_new = !dx_listing_find(unit->supervisor, uid);
+    struct dx_listing *const listing = find_or_create_listing(unit, uid, description);
+    if (!listing) {
+        dx_log("%s: its device %s is not listed: another driver has that UID, or there are too many devices",
+               unit->key, uid);
+        return;
+    }
+    dx_error error;
+    const uint64_t page = dx_wire_get_number(message->body, "page", DX_WIRE_MAX_FDS);
+    const int fd = page < message->fd_count ? message->fds[page] : -1;
+    int page_fd = -1;
+    if (dx_memory_seal(fd, "device page", &error) != kIOReturnSuccess || (page_fd = dx_memory_reopen(fd)) < 0) {
+        dx_log("%s: %s: %s", unit->key, uid, page_fd < 0 && fd >= 0 ? "its page is not accepted" : error.message);
+        return;
+    }
+    dx_listing_set_description(listing, description);
+    dx_listing_gain_driver(listing, page_fd, (uint32_t)incarnation);
+    if (is_new)
+        send_recorder(unit, listing);
+    recover_sessions(listing, dx_wire_get_array(message->body, DX_KEY_SESSIONS));
+    for (struct dx_session *session = unit->supervisor->sessions; session; session = session->next)
+        if (session->listing == listing && session->join == DX_JOIN_NONE)
+            dx_session_join(session);
+}
+
+static void
+take_description(struct dx_unit *unit, const OSDictionary *body)
+{
+    struct dx_listing *const listing = find_own_listing(unit, dx_wire_get_string(body, DX_KEY_UID));
+    const OSDictionary *const description = dx_wire_get_dictionary(body, DX_KEY_DESCRIPTION);
+    if (listing && description)
+        dx_listing_set_description(listing, description);
+}
+
+/* What was plugged out is no longer listed, once nobody has it open. */
+static void
+take_device_gone(struct dx_unit *unit, const OSDictionary *body)
+{
+    struct dx_listing *const listing = find_own_listing(unit, dx_wire_get_string(body, DX_KEY_UID));
+    if (!listing || unit->state == DX_UNIT_ENDING)
+        return;
+    dx_listing_lose_driver(listing);
+    listing->is_gone = !unit->declared_uid;
+    dx_listing_check_gone(listing);
+}
+
+static void
+take_loaded(struct dx_unit *unit, const OSDictionary *body)
+{
+    const kern_return_t status = (kern_return_t)dx_wire_get_number(body, DX_KEY_STATUS, kIOReturnSuccess);
+    const char *const sentence = dx_wire_get_string(body, DX_KEY_ERROR);
+    unit->is_learning = false;
+    if (status == kIOReturnSuccess) {
+        dx_unit_loaded(unit);
+        dx_keep_learned(unit);
+    } else if (unit->state == DX_UNIT_STARTING) {
+        dx_error why;
+        (void)dx_error_set(&why, status, "the driver could not be loaded: %s",
+                           sentence ? sentence : dx_return_string(status));
+        dx_unit_fail(unit, DX_UNIT_FAILED, why.message);
+    }
+}
+
+/* Those who have the device open are told, and those who watch all of them. */
+static void
+pass_event(struct dx_unit *unit, const OSDictionary *body)
+{
+    struct dx_listing *const listing = find_own_listing(unit, dx_wire_get_string(body, DX_KEY_UID));
+    if (!listing)
+        return;
+    dx_listing_tell(listing);
+    for (struct dx_program *program = unit->supervisor->programs; program; program = program->next) {
+        bool is_concerned = program->wants_events;
+        for (const struct dx_session *session = unit->supervisor->sessions; session && !is_concerned;
+             session = session->next)
+            is_concerned = session->listing == listing && session->program == program->number;
+        if (is_concerned)
+            dx_program_tell(program, body, NULL, 0);
+    }
+}
+
+static void
+take_event(struct dx_unit *unit, const char *event, struct dx_message *message)
+{
+    const OSDictionary *const body = message->body;
+    const char *const uid = dx_wire_get_string(body, DX_KEY_UID);
+    if (strcmp(event, DX_EVENT_DEVICE) == 0)
+        take_device(unit, message);
+    else if (strcmp(event, DX_EVENT_DESCRIPTION) == 0)
+        take_description(unit, body);
+    else if (strcmp(event, DX_EVENT_DEVICE_GONE) == 0)
+        take_device_gone(unit, body);
+    else if (strcmp(event, DX_EVENT_SAVED_STATE) == 0)
+        dx_keep_state(unit, dx_wire_get_dictionary(body, "state"));
+    else if (strcmp(event, DX_EVENT_LOADED) == 0)
+        take_loaded(unit, body);
+    else if (strcmp(event, DX_EVENT_INCIDENT) == 0)
+        dx_incident_add_told(unit, find_own_listing(unit, uid), body);
+    else if (strcmp(event, DX_EVENT_CONFIGURATION) == 0 || strcmp(event, DX_EVENT_PROPERTIES) == 0)
+        pass_event(unit, body);
+    else if (strcmp(event, DX_EVENT_COMPLETION) == 0)
+        dx_user_client_complete(unit, message);
+    else if (strcmp(event, DX_EVENT_FOLLOW) == 0 && uid)
+        dx_unit_follow(unit, uid, dx_wire_get_bool(body, "on"));
+    else
+        dx_log_detail(unit->supervisor, "%s: unknown event %s", unit->key, event);
+}
+
+/* ---- the channel ---- */
+
+static void
+take_request(struct dx_unit *unit, const char *operation, const OSDictionary *body)
+{
+    const uint64_t id = dx_wire_get_number(body, DX_KEY_ID, 0);
+    if (strcmp(operation, DX_OP_REALTIME) != 0) {
+        (void)send_answer(unit, id, kIOReturnUnsupported, NULL, NULL);
+        return;
+    }
+    dx_error error = {""};
+    const char *way = NULL;
+    const kern_return_t status = dx_unit_grant_realtime(unit, dx_wire_get_number(body, "thread", 0),
+                                                        dx_wire_get_number(body, "priority", 0), &way, &error);
+    OSDictionary *const answer = OSDictionaryCreate(4);
+    if (answer && way)
+        (void)OSDictionarySetStringValue(answer, "way", way);
+    (void)send_answer(unit, id, status, error.message, answer);
+}
+
+static void
+channel_message(void *context, struct dx_channel *channel, struct dx_message *message)
+{
+    (void)channel;
+    struct dx_unit *const unit = context;
+    const char *const operation = dx_wire_get_string(message->body, DX_KEY_OPERATION);
+    const char *const event = dx_wire_get_string(message->body, DX_KEY_EVENT);
+    if (!unit->said_hello)
+        take_hello(unit, message->body);
+    else if (OSDictionaryGetObject(message->body, DX_KEY_ANSWER))
+        dx_unit_take_answer(unit, message);
+    else if (operation)
+        take_request(unit, operation, message->body);
+    else if (event)
+        take_event(unit, event, message);
+}
+
+/* A process without a connection is of no use: it ends, or is ended. */
+static void
+channel_closed(void *context, struct dx_channel *channel, int reason)
+{
+    struct dx_unit *const unit = context;
+    dx_channel_destroy(channel);
+    unit->channel = NULL;
+    if (reason == 0)
+        dx_loop_timer_set(unit->timer, DX_NS_PER_S);
+    else
+        dx_unit_kill(unit, reason == -EBADMSG    ? "sent what is no message, and was killed"
+                           : reason == -ENOBUFS ? "did not read what it was sent, and was killed"
+                                                : "lost its connection, and was killed");
+}
+
+bool
+dx_unit_connect(struct dx_unit *unit, int socket)
+{
+    static const struct dx_channel_callbacks callbacks = {.message = channel_message, .closed = channel_closed};
+    unit->channel = dx_channel_create(unit->supervisor->loop, socket, &callbacks, unit);
+    return unit->channel != NULL;
+}
+
+kern_return_t
+dx_unit_adopt(struct dx_supervisor *supervisor, const struct dx_channel *channel, const OSDictionary *hello,
+              dx_error *error)
+{
+    const char *const token = dx_wire_get_string(hello, DX_KEY_TOKEN);
+    struct dx_unit *unit = NULL;
+    for (struct dx_unit *at = supervisor->units; token && token[0] && at; at = at->next)
+        if (at->pid > 0 && strcmp(at->token, token) == 0)
+            unit = at;
+    if (!unit || (unit->state != DX_UNIT_LOST && unit->state != DX_UNIT_RUNNING))
+        return dx_error_set(error, kIOReturnNotPermitted, "no driver process has this token");
+    const int socket = fcntl(dx_channel_socket(channel), F_DUPFD_CLOEXEC, 0);
+    if (socket < 0)
+        return dx_error_set(error, kIOReturnNoResources, "no descriptor for the connection: %s", strerror(errno));
+    dx_channel_destroy(unit->channel);
+    unit->channel = NULL;
+    if (!dx_unit_connect(unit, socket))
+        return dx_error_set(error, kIOReturnNoMemory, "no memory for the connection");
+    unit->said_hello = true;
+    answer_hello(unit, dx_wire_get_number(hello, DX_KEY_ID, 0));
+    dx_log_detail(supervisor, "%s: process %ld is connected again", unit->key, (long)unit->pid);
+    unit->state = DX_UNIT_STARTING;
+    dx_unit_loaded(unit);
+    return kIOReturnSuccess;
+}
