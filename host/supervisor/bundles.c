@@ -203,8 +203,8 @@ dx_request_approve(struct dx_supervisor *supervisor, const struct dx_request *re
     if (!entry)
         return;
     dx_error error = {""};
-    const kern_return_t status = dx_approvals_approve(supervisor->approvals, entry,
-                                                      dx_wire_get_bool(request->body, "network"), &error);
+    const kern_return_t status =
+        dx_approvals_approve(supervisor->approvals, entry, dx_wire_get_bool(request->body, "network"), &error);
     if (status == kIOReturnSuccess) {
         add_units(supervisor, entry);
         unblock_units(supervisor, entry->info.identifier);
@@ -257,7 +257,8 @@ dx_request_restart(struct dx_supervisor *supervisor, const struct dx_request *re
     dx_bundles_scan(supervisor);
     const struct dx_listing *const listing = uid ? dx_listing_find(supervisor, uid) : NULL;
     if (uid ? !listing : !bundle) {
-        dx_answer(supervisor, request->ticket, kIOReturnNotFound, "there is no such device or bundle", NULL, NULL, 0);
+        dx_answer(supervisor, request->ticket, kIOReturnNotFound, "there is no such device or bundle", NULL, NULL,
+                  0);
         return;
     }
     const struct dx_bundle_entry *const entry = uid ? NULL : find_asked_entry(supervisor, request);

@@ -74,7 +74,8 @@ static void
 send_call(struct dx_call *call)
 {
     struct dx_unit *const unit = call->unit;
-    const int r = unit->channel ? dx_channel_send(unit->channel, call->request, call->fds, call->fd_count) : -EPIPE;
+    const int r =
+        unit->channel ? dx_channel_send(unit->channel, call->request, call->fds, call->fd_count) : -EPIPE;
     OSSafeReleaseNULL(call->request);
     for (uint32_t i = 0; i < call->fd_count; i++)
         close(call->fds[i]);
@@ -176,7 +177,8 @@ void
 dx_unit_take_answer(struct dx_unit *unit, struct dx_message *message)
 {
     const uint64_t id = dx_wire_get_number(message->body, DX_KEY_ANSWER, 0);
-    const kern_return_t status = (kern_return_t)dx_wire_get_number(message->body, DX_KEY_STATUS, kIOReturnIPCError);
+    const kern_return_t status =
+        (kern_return_t)dx_wire_get_number(message->body, DX_KEY_STATUS, kIOReturnIPCError);
     const char *const sentence = dx_wire_get_string(message->body, DX_KEY_ERROR);
     for (struct dx_call *call = unit->calls; call; call = call->next) {
         if (call->id == id && !call->request) {

@@ -62,7 +62,8 @@ can_be_default(const struct dx_listing *listing, int direction)
 {
     const bool is_allowed =
         dx_wire_get_bool(listing->brief, direction == INPUT ? "default-input" : "default-output");
-    const OSArray *const streams = dx_wire_get_array(listing->brief, direction == INPUT ? DX_KEY_INPUTS : DX_KEY_OUTPUTS);
+    const OSArray *const streams =
+        dx_wire_get_array(listing->brief, direction == INPUT ? DX_KEY_INPUTS : DX_KEY_OUTPUTS);
     return is_allowed && streams && OSArrayGetCount(streams) > 0;
 }
 

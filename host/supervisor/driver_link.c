@@ -77,8 +77,7 @@ send_load(struct dx_unit *unit)
                 OSDictionarySetStringValue(load, "socket", unit->supervisor->socket_path) &&
                 OSDictionarySetStringValue(load, "path", unit->path) &&
                 OSDictionarySetUInt64Value(load, DX_KEY_INCARNATION, unit->incarnation) &&
-                dx_wire_set_bool(load, "network", unit->has_network) &&
-                add_all_before(unit, load, fds, &fd_count);
+                dx_wire_set_bool(load, "network", unit->has_network) && add_all_before(unit, load, fds, &fd_count);
     if (done && unit->declared_uid)
         done = add_declared(unit, load);
     else if (done && unit->personality)
@@ -97,10 +96,11 @@ static bool
 send_answer(struct dx_unit *unit, uint64_t id, kern_return_t status, const char *sentence, OSDictionary *body)
 {
     OSDictionary *const answer = body ? body : OSDictionaryCreate(4);
-    const bool done = answer && OSDictionarySetUInt64Value(answer, DX_KEY_ANSWER, id) &&
-                      OSDictionarySetUInt64Value(answer, DX_KEY_STATUS, (uint32_t)status) &&
-                      (status == kIOReturnSuccess ||
-                       OSDictionarySetStringValue(answer, DX_KEY_ERROR, sentence ? sentence : dx_return_string(status)));
+    const bool done =
+        answer && OSDictionarySetUInt64Value(answer, DX_KEY_ANSWER, id) &&
+        OSDictionarySetUInt64Value(answer, DX_KEY_STATUS, (uint32_t)status) &&
+        (status == kIOReturnSuccess ||
+         OSDictionarySetStringValue(answer, DX_KEY_ERROR, sentence ? sentence : dx_return_string(status)));
     const bool is_sent = done && unit->channel && dx_channel_send(unit->channel, answer, NULL, 0) == 0;
     OSObjectRelease(answer);
     return is_sent;
@@ -344,7 +344,7 @@ channel_closed(void *context, struct dx_channel *channel, int reason)
     if (reason == 0)
         dx_loop_timer_set(unit->timer, DX_NS_PER_S);
     else
-        dx_unit_kill(unit, reason == -EBADMSG    ? "sent what is no message, and was killed"
+        dx_unit_kill(unit, reason == -EBADMSG   ? "sent what is no message, and was killed"
                            : reason == -ENOBUFS ? "did not read what it was sent, and was killed"
                                                 : "lost its connection, and was killed");
 }

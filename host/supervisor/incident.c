@@ -13,8 +13,8 @@
 #include <string.h>
 
 #define FILE_NAME "incidents"
-#define MAX_OWN 256u      // kept: the oldest go
-#define MAX_NAMES 1024u   // of sessions that have ended
+#define MAX_OWN 256u    // kept: the oldest go
+#define MAX_NAMES 1024u // of sessions that have ended
 #define MAX_FILE_BYTES ((size_t)1 << 20)
 #define MAX_TOLD_BYTES (96u * 1024u) // of an answer
 
@@ -103,8 +103,7 @@ add_own(const struct dx_unit *unit, const struct dx_listing *listing, const char
 {
     struct dx_supervisor *const supervisor = unit->supervisor;
     OSDictionary *const incident = OSDictionaryCreate(6);
-    const bool done = incident &&
-                      (!listing || OSDictionarySetStringValue(incident, DX_KEY_UID, listing->uid)) &&
+    const bool done = incident && (!listing || OSDictionarySetStringValue(incident, DX_KEY_UID, listing->uid)) &&
                       (!unit->identifier || OSDictionarySetStringValue(incident, "bundle", unit->identifier)) &&
                       OSDictionarySetUInt64Value(incident, "host-ns", dx_now_ns()) &&
                       OSDictionarySetStringValue(incident, "cause", cause) &&

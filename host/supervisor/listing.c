@@ -164,8 +164,8 @@ dx_listing_set_description(struct dx_listing *listing, const OSDictionary *descr
 {
     OSDictionary *const brief = create_brief(description);
     OSDictionary *const whole = OSDictionaryCreateWithDictionary(description);
-    const bool is_kept = whole && (!listing->unit->options ||
-                                   OSDictionarySetObject(whole, DX_KEY_OPTIONS, listing->unit->options));
+    const bool is_kept =
+        whole && (!listing->unit->options || OSDictionarySetObject(whole, DX_KEY_OPTIONS, listing->unit->options));
     if (!brief || !is_kept) {
         dx_log("%s: no memory for its description", listing->uid);
         OSObjectRelease(brief);
@@ -218,7 +218,8 @@ describe_session(const struct dx_session *session)
                 OSDictionarySetUInt64Value(to, DX_KEY_PID, (uint64_t)session->pid) &&
                 OSDictionarySetUInt64Value(to, "io-frames", session->io_frames) &&
                 dx_wire_set_bool(to, "running", session->is_running) &&
-                dx_wire_set_double(to, "gain-f64", session->gain) && dx_wire_set_bool(to, "mute", session->is_muted);
+                dx_wire_set_double(to, "gain-f64", session->gain) &&
+                dx_wire_set_bool(to, "mute", session->is_muted);
     if (session->output != DX_NO_STREAM)
         done = done && OSDictionarySetUInt64Value(to, "output", session->output);
     if (session->input != DX_NO_STREAM)
@@ -234,7 +235,8 @@ add_sessions(const struct dx_listing *listing, OSDictionary *description)
     OSArray *const sessions = OSArrayCreate(4);
     uint32_t count = 0;
     bool done = sessions != NULL;
-    for (const struct dx_session *session = listing->supervisor->sessions; done && session; session = session->next) {
+    for (const struct dx_session *session = listing->supervisor->sessions; done && session;
+         session = session->next) {
         if (session->listing != listing || ++count > MAX_DESCRIBED_SESSIONS)
             continue;
         OSDictionary *const item = describe_session(session);

@@ -10,8 +10,8 @@
 #include "host/supervisor/program.h"
 
 /*
- * Of each device a brief description is kept: all but the lists of formats, which are large.  The whole of it comes from
- * the driver, while there is one, else from what was kept (keep.c) or from the declaration.
+ * Of each device a brief description is kept: all but the lists of formats, which are large.  The whole of it comes
+ * from the driver, while there is one, else from what was kept (keep.c) or from the declaration.
  */
 struct dx_listing {
     struct dx_listing *next;
@@ -20,15 +20,15 @@ struct dx_listing {
     struct dx_unit *unit;
     char *uid;
     OSDictionary *brief;
-    OSDictionary *unkept;   // +1: the whole description, to be written; or NULL
-    bool has_driver;        // the unit's process runs it
-    bool is_changed;        // programs are to be told
-    bool is_gone;           // its driver took it away; it is listed until its last session has gone
+    OSDictionary *unkept; // +1: the whole description, to be written; or NULL
+    bool has_driver;      // the unit's process runs it
+    bool is_changed;      // programs are to be told
+    bool is_gone;         // its driver took it away; it is listed until its last session has gone
     uint32_t session_count;
-    int page_fd;            // of its driver, read-only; -1: none
-    uint32_t incarnation;   // of that page
-    int recorder_fd;        // -1: none
-    bool has_no_recorder;   // it could not be made, and that was said
+    int page_fd;          // of its driver, read-only; -1: none
+    uint32_t incarnation; // of that page
+    int recorder_fd;      // -1: none
+    bool has_no_recorder; // it could not be made, and that was said
 
     /* What programs get while there is no driver. */
     struct dx_pages page;
@@ -103,7 +103,7 @@ void dx_listing_close_alone(struct dx_listing *listing);
 /** Gives it back when no session needs it any more. */
 void dx_listing_check_alone(struct dx_listing *listing);
 
-/** Where device time stands, as far as it is known: from the recorder, or from the page of before.  false: it has not begun. */
+/** Where device time stands, as the recorder tells, or the page of before.  false: it has not begun. */
 bool dx_listing_get_line(const struct dx_listing *listing, struct dx_timeline_page *ret_line);
 
 /* recording.c */

@@ -15,17 +15,16 @@
 /* Exit statuses, as dextral(1) has them. */
 enum { EXIT_USAGE = 2 };
 
-static const char usage[] =
-    "Usage: dextrald [OPTIONS]\n"
-    "Keeps the devices of the machine: finds drivers, starts and watches them, and\n"
-    "connects programs to them.\n"
-    "\n"
-    "  --driver PATH  a driver bundle (Name.dext) besides those that are installed;\n"
-    "                 may be given several times\n"
-    "  --socket PATH  where to listen, instead of `socket` in the runtime folder\n"
-    "  --verbose      say more on the standard error output\n"
-    "  --help         show this text\n"
-    "  --version      show the version\n";
+static const char usage[] = "Usage: dextrald [OPTIONS]\n"
+                            "Keeps the devices of the machine: finds drivers, starts and watches them, and\n"
+                            "connects programs to them.\n"
+                            "\n"
+                            "  --driver PATH  a driver bundle (Name.dext) besides those that are installed;\n"
+                            "                 may be given several times\n"
+                            "  --socket PATH  where to listen, instead of `socket` in the runtime folder\n"
+                            "  --verbose      say more on the standard error output\n"
+                            "  --help         show this text\n"
+                            "  --version      show the version\n";
 
 /* `bundles` has room for all arguments.  @return -1 to go on, else the exit status. */
 static int
@@ -62,7 +61,8 @@ parse_options(int count, char **arguments, struct dx_supervisor_config *config, 
         }
     }
     if (optind < count) {
-        (void)fprintf(stderr, "dextrald: %s: no argument is expected\nTry `dextrald --help`.\n", arguments[optind]);
+        (void)fprintf(stderr, "dextrald: %s: no argument is expected\nTry `dextrald --help`.\n",
+                      arguments[optind]);
         return EXIT_USAGE;
     }
     return -1;

@@ -33,7 +33,8 @@ dx_memory_seal(int fd, const char *what, dx_error *error)
 
     const int seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || (seals & SEALS_BEFORE) != SEALS_BEFORE)
-        return dx_error_set(error, kIOReturnNotPermitted, "the %s is not sealed against growing (F_SEAL_GROW)", what);
+        return dx_error_set(error, kIOReturnNotPermitted, "the %s is not sealed against growing (F_SEAL_GROW)",
+                            what);
     if ((seals & SEALS_ADDED) == SEALS_ADDED)
         return kIOReturnSuccess;
     if (fcntl(fd, F_ADD_SEALS, SEALS_ADDED) != 0)

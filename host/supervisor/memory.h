@@ -7,13 +7,13 @@
 #include <dextral/bundle.h>
 
 /**
- * Makes sure that memory stays as large as it is, and that nobody but who has it mapped now ever writes it: not through
- * another descriptor, not by opening it again through /proc, not by punching holes.
+ * Makes sure that memory stays as large as it is, and that nobody but who has it mapped now ever writes it: not
+ * through another descriptor, not by opening it again through /proc, not by punching holes.
  *
  * @param fd    of a memfd that is sealed against shrinking and growing; its owner has mapped it.
  * @param what  for the message: "lane".
- * @return kIOReturnSuccess, also where it was sealed before; kIOReturnBadArgument (no memfd, or of no sensible size);
- *         kIOReturnNotPermitted (not sealed, and it cannot be).
+ * @return kIOReturnSuccess, also where it was sealed before; kIOReturnBadArgument (no memfd, or of no sensible
+ *         size); kIOReturnNotPermitted (not sealed, and it cannot be).
  */
 kern_return_t dx_memory_seal(int fd, const char *what, dx_error *error);
 

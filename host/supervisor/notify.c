@@ -40,8 +40,9 @@ dx_notify_take_socket(int *ret_fd, dx_error *error)
     if (!pid || !count || strtol(pid, NULL, 10) != (long)getpid())
         return kIOReturnSuccess;
     if (strcmp(count, "1") != 0)
-        return dx_error_set(error, kIOReturnBadArgument,
-                            "the service manager handed over %s sockets; one is wanted: ListenSequentialPacket=", count);
+        return dx_error_set(
+            error, kIOReturnBadArgument,
+            "the service manager handed over %s sockets; one is wanted: ListenSequentialPacket=", count);
     if (!is_listening_socket(FIRST_FD))
         return dx_error_set(error, kIOReturnBadArgument,
                             "the service manager handed over what is no listening SOCK_SEQPACKET socket: use "

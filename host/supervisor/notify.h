@@ -10,8 +10,8 @@
  * The listening socket that a service manager opened for us, as LISTEN_FDS and LISTEN_PID say.
  *
  * @param ret_fd  -1 where there is none.
- * @return kIOReturnSuccess; kIOReturnBadArgument (it is no listening SOCK_SEQPACKET socket of the UNIX family, or there are
- *         several).
+ * @return kIOReturnSuccess; kIOReturnBadArgument (it is no listening SOCK_SEQPACKET socket of the UNIX family, or
+ *         there are several).
  */
 kern_return_t dx_notify_take_socket(int *ret_fd, dx_error *error);
 

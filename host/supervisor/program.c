@@ -126,12 +126,14 @@ handle_hello(struct dx_program *program, struct dx_message *message)
     const uint64_t major = dx_wire_get_number(body, DX_KEY_MAJOR, 0);
     dx_error error;
     if (!operation || strcmp(operation, DX_OP_HELLO) != 0 || !role) {
-        refuse(program, id, kIOReturnBadMessageID, "the first message must be a hello that says role, major and minor");
+        refuse(program, id, kIOReturnBadMessageID,
+               "the first message must be a hello that says role, major and minor");
     } else if (major != DX_PROTOCOL_MAJOR) {
-        (void)dx_error_set(&error, kIOReturnUnsupported,
-                           "it speaks version %llu of the protocol, and this supervisor version %u: use programs and "
-                           "supervisor of the same release",
-                           (unsigned long long)major, DX_PROTOCOL_MAJOR);
+        (void)dx_error_set(
+            &error, kIOReturnUnsupported,
+            "it speaks version %llu of the protocol, and this supervisor version %u: use programs and "
+            "supervisor of the same release",
+            (unsigned long long)major, DX_PROTOCOL_MAJOR);
         refuse(program, id, kIOReturnUnsupported, error.message);
     } else if (program->refusal != kIOReturnSuccess) {
         refuse(program, id, program->refusal, program->refusal_error.message);
@@ -217,8 +219,9 @@ judge_peer(struct dx_program *program, int socket)
                                         "this supervisor serves user %ld, and the program runs as user %ld",
                                         (long)geteuid(), (long)peer.uid);
     else if (supervisor->program_count >= DX_MAX_PROGRAMS)
-        program->refusal = dx_error_set(&program->refusal_error, kIOReturnNoResources,
-                                        "%u programs are connected already, and no more are allowed", DX_MAX_PROGRAMS);
+        program->refusal =
+            dx_error_set(&program->refusal_error, kIOReturnNoResources,
+                         "%u programs are connected already, and no more are allowed", DX_MAX_PROGRAMS);
 }
 
 void

@@ -13,9 +13,9 @@ struct dx_program {
     uint64_t number; // never used again
     pid_t pid;
     uid_t uid;
-    char *name;             // as it calls itself; NULL before its hello
+    char *name; // as it calls itself; NULL before its hello
     bool wants_events;
-    kern_return_t refusal;  // what its hello is answered with
+    kern_return_t refusal; // what its hello is answered with
     dx_error refusal_error;
     struct dx_loop_timer *hello_timer; // it has to say hello in time
 };
@@ -47,12 +47,11 @@ struct dx_program *dx_program_find(struct dx_supervisor *supervisor, uint64_t nu
  * Answers a request.
  *
  * @param sentence  why it failed; NULL: the status in words.
- * @param body      more keys, +1 taken; NULL: none (also for an answer for which there was no memory: say so with the
- *                  status).
+ * @param body      more keys, +1 taken; NULL: none, also where there was no memory for them, as the status says.
  * @param fds       borrowed.
  */
-void dx_answer(struct dx_supervisor *supervisor, struct dx_ticket ticket, kern_return_t status, const char *sentence,
-               OSDictionary *body, const int *fds, uint32_t fd_count);
+void dx_answer(struct dx_supervisor *supervisor, struct dx_ticket ticket, kern_return_t status,
+               const char *sentence, OSDictionary *body, const int *fds, uint32_t fd_count);
 
 /** Sends an event; body borrowed. */
 void dx_program_tell(struct dx_program *program, const OSDictionary *body, const int *fds, uint32_t fd_count);

@@ -20,7 +20,8 @@ dx_unit_grant_realtime(const struct dx_unit *unit, uint64_t thread, uint64_t pri
     char path[64];
     struct stat status;
     if (thread == 0 || thread > INT32_MAX || priority == 0 || priority > MAX_PRIORITY)
-        return dx_error_set(error, kIOReturnBadArgument, "a thread and a priority of 1 ... %u are wanted", MAX_PRIORITY);
+        return dx_error_set(error, kIOReturnBadArgument, "a thread and a priority of 1 ... %u are wanted",
+                            MAX_PRIORITY);
     (void)snprintf(path, sizeof path, "/proc/%ld/task/%llu", (long)unit->pid, (unsigned long long)thread);
     if (stat(path, &status) != 0)
         return dx_error_set(error, kIOReturnNotPermitted, "thread %llu is none of the driver's process",

@@ -17,7 +17,7 @@
 #define MAX_FILE_BYTES ((size_t)4 << 20)
 #define RECONNECT_NS (3 * DX_NS_PER_S)
 
-/* {incarnation, drivers: [{unit, token, path, version, pid, start-time, incarnation}]}; mode 0600: the tokens are secrets. */
+/* {incarnation, drivers: [{unit, token, path, version, pid, start-time, incarnation}]}; the tokens are secrets. */
 
 static OSDictionary *
 describe_unit(const struct dx_unit *unit)
@@ -52,7 +52,8 @@ dx_registry_write(struct dx_supervisor *supervisor)
            OSDictionarySetUInt64Value(root, DX_KEY_INCARNATION, supervisor->incarnation);
     OSData *const data = done ? OSSerializationCreateFromObject(root) : NULL;
     dx_error error = {"no memory"};
-    if (!data || dx_file_replace(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error) != kIOReturnSuccess)
+    if (!data ||
+        dx_file_replace(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error) != kIOReturnSuccess)
         dx_log("a later supervisor would not know the drivers of this one: %s", error.message);
     OSObjectRelease(data);
     OSObjectRelease(root);

@@ -33,7 +33,8 @@ describe_page(struct dx_supervisor *supervisor, uint64_t from)
     size_t bytes = 0;
     uint64_t next = 0;
     uint64_t index = 0;
-    for (const struct dx_listing *listing = supervisor->listings; done && listing; listing = listing->next, index++) {
+    for (const struct dx_listing *listing = supervisor->listings; done && listing;
+         listing = listing->next, index++) {
         if (index < from)
             continue;
         OSDictionary *const description = dx_listing_describe(listing, false);
@@ -48,7 +49,8 @@ describe_page(struct dx_supervisor *supervisor, uint64_t from)
         if (next)
             break;
     }
-    done = body && dx_wire_take(body, "devices", devices) && done && OSDictionarySetUInt64Value(body, "next", next) &&
+    done = body && dx_wire_take(body, "devices", devices) && done &&
+           OSDictionarySetUInt64Value(body, "next", next) &&
            dx_defaults_describe(supervisor, body, "default-input", "default-output");
     if (!done)
         OSSafeReleaseNULL(body);
@@ -198,18 +200,18 @@ create_live_option(const struct dx_listing *listing, const char *name)
         dx_declarations_find(listing->supervisor->declarations, listing->unit->declared_uid);
     const size_t place = declared ? dx_kind_find_option(declared->kind, name) : SIZE_MAX;
     OSDictionary *call = place != SIZE_MAX ? dx_call_create(DX_OP_SET) : NULL;
-    if (call && !(OSDictionarySetStringValue(call, DX_KEY_UID, listing->uid) &&
-                  OSDictionarySetStringValue(call, "what", "property") &&
-                  OSDictionarySetUInt64Value(call, "selector", DX_OPTION_SELECTOR) &&
-                  OSDictionarySetUInt64Value(call, "scope", IOUserAudioObjectPropertyScopeGlobal) &&
-                  OSDictionarySetUInt64Value(call, "element", 0) &&
-                  OSDictionarySetStringValue(call, "qualifier", name) &&
-                  OSDictionarySetStringValue(call, "value", declared->values[place])))
+    if (call &&
+        !(OSDictionarySetStringValue(call, DX_KEY_UID, listing->uid) &&
+          OSDictionarySetStringValue(call, "what", "property") &&
+          OSDictionarySetUInt64Value(call, "selector", DX_OPTION_SELECTOR) &&
+          OSDictionarySetUInt64Value(call, "scope", IOUserAudioObjectPropertyScopeGlobal) &&
+          OSDictionarySetUInt64Value(call, "element", 0) && OSDictionarySetStringValue(call, "qualifier", name) &&
+          OSDictionarySetStringValue(call, "value", declared->values[place])))
         OSSafeReleaseNULL(call);
     return call;
 }
 
-/* What is not in force at once is from the driver's next start on: that is now, where nobody has the device open. */
+/* What is not in force at once is from the driver's next start on; where nobody has the device open, that is soon. */
 static void
 set_option(const struct dx_request *request, struct dx_listing *listing)
 {
@@ -219,7 +221,8 @@ set_option(const struct dx_request *request, struct dx_listing *listing)
     bool is_live = false;
     kern_return_t status;
     if (!listing->unit->declared_uid)
-        status = dx_error_set(&error, kIOReturnUnsupported, "%s is no declared device and has no options", listing->uid);
+        status = dx_error_set(&error, kIOReturnUnsupported, "%s is no declared device and has no options",
+                              listing->uid);
     else if (!name)
         status = dx_error_set(&error, kIOReturnBadArgument, "the option's name is missing");
     else
@@ -249,7 +252,8 @@ request_set(struct dx_supervisor *supervisor, const struct dx_request *request)
     if (!listing)
         return;
     if (!what)
-        dx_answer(supervisor, request->ticket, kIOReturnBadArgument, "what is to be set is missing", NULL, NULL, 0);
+        dx_answer(supervisor, request->ticket, kIOReturnBadArgument, "what is to be set is missing", NULL, NULL,
+                  0);
     else if (strcmp(what, "client") == 0)
         set_client(request, listing);
     else if (strcmp(what, "option") == 0)
@@ -290,9 +294,10 @@ request_remove(struct dx_supervisor *supervisor, const struct dx_request *reques
     dx_error error = {""};
     kern_return_t status;
     if (!unit->declared_uid)
-        status = dx_error_set(&error, kIOReturnUnsupported,
-                              "%s is no declared device: it belongs to the bundle %s, which `dextral revoke` stops",
-                              listing->uid, unit->identifier);
+        status =
+            dx_error_set(&error, kIOReturnUnsupported,
+                         "%s is no declared device: it belongs to the bundle %s, which `dextral revoke` stops",
+                         listing->uid, unit->identifier);
     else
         status = dx_declarations_remove(supervisor->declarations, listing->uid, &error);
     if (status == kIOReturnSuccess) {

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OPEN_WAIT_NS DX_NS_PER_S                 // for the answer of a driver that runs
+#define OPEN_WAIT_NS DX_NS_PER_S // for the answer of a driver that runs
 #define UNCLAIMED_NS (3 * DX_NS_PER_S)
 
 struct dx_session *
@@ -380,14 +380,13 @@ dx_request_start(struct dx_supervisor *supervisor, const struct dx_request *requ
         return;
     }
     if (session->join == DX_JOIN_REFUSED) {
-        dx_answer(supervisor, request->ticket, kIOReturnUnsupportedMode, "the driver did not take the session", NULL,
-                  NULL, 0);
+        dx_answer(supervisor, request->ticket, kIOReturnUnsupportedMode, "the driver did not take the session",
+                  NULL, NULL, 0);
         return;
     }
     struct dx_unit *const unit = session->listing->unit;
     if (!dx_unit_want(unit)) {
-        const kern_return_t status =
-            unit->state == DX_UNIT_UNAPPROVED ? kIOReturnNotPermitted : kIOReturnNoDevice;
+        const kern_return_t status = unit->state == DX_UNIT_UNAPPROVED ? kIOReturnNotPermitted : kIOReturnNoDevice;
         dx_answer(supervisor, request->ticket, status, unit->why.message, NULL, NULL, 0);
         return;
     }

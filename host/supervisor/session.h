@@ -23,8 +23,8 @@ struct dx_session {
     uint64_t number;
     uint64_t program; // 0: unclaimed
     pid_t pid;
-    char *name;       // of the program; NULL where a driver told of it and no program has claimed it
-    uint32_t output;  // index of a stream, or DX_NO_STREAM
+    char *name;      // of the program; NULL where a driver told of it and no program has claimed it
+    uint32_t output; // index of a stream, or DX_NO_STREAM
     uint32_t input;
     uint32_t io_frames;
     bool is_running;
@@ -32,12 +32,12 @@ struct dx_session {
     double gain;
     bool is_muted;
     enum dx_join_state join;
-    uint64_t join_count;                // tells an answer of this driver from one of an earlier
-    struct dx_ticket open_ticket;       // waits for the driver's answer to join
-    struct dx_loop_timer *open_timer;   // how long; of an unclaimed one: how long it stays
-    struct dx_ticket start_ticket;      // waits for the driver's answer to start
-    bool is_start_asked;                // the driver has been asked
-    struct dx_loop_timer *start_timer;  // how long it waits for a driver
+    uint64_t join_count;               // tells an answer of this driver from one of an earlier
+    struct dx_ticket open_ticket;      // waits for the driver's answer to join
+    struct dx_loop_timer *open_timer;  // how long; of an unclaimed one: how long it stays
+    struct dx_ticket start_ticket;     // waits for the driver's answer to start
+    bool is_start_asked;               // the driver has been asked
+    struct dx_loop_timer *start_timer; // how long it waits for a driver
 };
 
 /* session.c */

@@ -212,8 +212,9 @@ spawn(const char *program, int socket, pid_t *ret_pid)
     r = r ? r
           : posix_spawnattr_setflags(&attributes,
                                      POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    r = r ? r : posix_spawn(ret_pid, program, &actions, &attributes, arguments,
-                            environment ? environment : environment_none);
+    r = r ? r
+          : posix_spawn(ret_pid, program, &actions, &attributes, arguments,
+                        environment ? environment : environment_none);
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&actions);
     free(environment);
@@ -288,7 +289,7 @@ dx_units_reap(struct dx_supervisor *supervisor)
         struct dx_unit *unit = supervisor->units;
         while (unit && unit->pid != pid)
             unit = unit->next;
-        /* What it may have left behind, where the sandbox did not hold: its number is its own until it is waited for. */
+        /* What it may have left behind, had the sandbox not held: its number is its own until it is waited for. */
         (void)kill(-pid, SIGKILL);
         (void)waitpid(pid, NULL, 0);
         if (unit) {

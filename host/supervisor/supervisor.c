@@ -30,9 +30,9 @@
 #include <unistd.h>
 
 #define BACKLOG 128
-#define ACCEPTS_AT_ONCE 16                       // then the others have their turn
-#define ACCEPT_PAUSE_NS (100 * DX_NS_PER_MS)     // without descriptors
-#define END_TIMEOUT_NS (5 * DX_NS_PER_S)         // for drivers to end; they are killed after 3 s
+#define ACCEPTS_AT_ONCE 16                   // then the others have their turn
+#define ACCEPT_PAUSE_NS (100 * DX_NS_PER_MS) // without descriptors
+#define END_TIMEOUT_NS (5 * DX_NS_PER_S)     // for drivers to end; they are killed after 3 s
 
 /* ---- folders and lock ---- */
 
@@ -51,9 +51,10 @@ take_lock(struct dx_supervisor *supervisor, dx_error *error)
     } else if (flock(supervisor->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         const ssize_t length = pread(supervisor->lock_fd, text, sizeof text - 1, 0);
         text[length > 0 ? length : 0] = '\0';
-        status = dx_error_set(error, kIOReturnExclusiveAccess,
-                              "another supervisor (process %ld) serves %s: stop it first, or set DEXTRAL_RUNTIME_DIR",
-                              strtol(text, NULL, 10), supervisor->runtime_folder);
+        status =
+            dx_error_set(error, kIOReturnExclusiveAccess,
+                         "another supervisor (process %ld) serves %s: stop it first, or set DEXTRAL_RUNTIME_DIR",
+                         strtol(text, NULL, 10), supervisor->runtime_folder);
     } else {
         const int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
         if (ftruncate(supervisor->lock_fd, 0) != 0 ||
@@ -109,11 +110,11 @@ choose_socket_path(struct dx_supervisor *supervisor, dx_error *error)
     }
     if (!supervisor->config.socket_path)
         return dx_paths_socket(&supervisor->socket_path, error);
-    supervisor->socket_path = supervisor->config.socket_path[0] == '/' ? strdup(supervisor->config.socket_path) : NULL;
-    return supervisor->socket_path
-               ? kIOReturnSuccess
-               : dx_error_set(error, kIOReturnBadArgument, "--socket: %s is no absolute path",
-                              supervisor->config.socket_path);
+    supervisor->socket_path =
+        supervisor->config.socket_path[0] == '/' ? strdup(supervisor->config.socket_path) : NULL;
+    return supervisor->socket_path ? kIOReturnSuccess
+                                   : dx_error_set(error, kIOReturnBadArgument, "--socket: %s is no absolute path",
+                                                  supervisor->config.socket_path);
 }
 
 /* What lies at the socket's place and nobody listens at is of a supervisor that was killed. */
@@ -128,8 +129,8 @@ remove_stale_socket(const char *path, const struct sockaddr_un *address, dx_erro
     const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return dx_error_set(error, kIOReturnNoResources, "no socket: %s", strerror(errno));
-    const bool is_stale = connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
-                          errno == ECONNREFUSED;
+    const bool is_stale =
+        connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
     close(fd);
     if (!is_stale)
         return dx_error_set(error, kIOReturnExclusiveAccess, "another process listens at %s: stop it first", path);
@@ -346,16 +347,16 @@ open_all(struct dx_supervisor *supervisor, dx_error *error)
     if (dx_loop_create(&supervisor->loop) != 0)
         return dx_error_set(error, kIOReturnNoResources, "no event loop: %s", strerror(errno));
     supervisor->end_timer = dx_loop_timer_create(supervisor->loop, end_is_late, supervisor);
-    kern_return_t status =
-        supervisor->end_timer ? open_folders(supervisor, error) : dx_error_set(error, kIOReturnNoMemory, "no memory");
+    kern_return_t status = supervisor->end_timer ? open_folders(supervisor, error)
+                                                 : dx_error_set(error, kIOReturnNoMemory, "no memory");
     if (status == kIOReturnSuccess)
         status = watch_signals(supervisor, error);
     if (status == kIOReturnSuccess && dx_incidents_open(supervisor) != kIOReturnSuccess)
         status = dx_error_set(error, kIOReturnNoMemory, "no memory");
     if (status == kIOReturnSuccess)
         status = dx_approvals_open(supervisor->config_folder, complain, supervisor, &supervisor->approvals, error);
-    const struct dx_declarations_config declarations = {
-        supervisor->config_folder, complain, is_uid_taken, supervisor};
+    const struct dx_declarations_config declarations = {supervisor->config_folder, complain, is_uid_taken,
+                                                        supervisor};
     if (status == kIOReturnSuccess)
         status = dx_declarations_open(&declarations, &supervisor->declarations, error);
     if (status == kIOReturnSuccess)
@@ -364,7 +365,8 @@ open_all(struct dx_supervisor *supervisor, dx_error *error)
 }
 
 kern_return_t
-dx_supervisor_create(const struct dx_supervisor_config *config, struct dx_supervisor **ret_supervisor, dx_error *error)
+dx_supervisor_create(const struct dx_supervisor_config *config, struct dx_supervisor **ret_supervisor,
+                     dx_error *error)
 {
     struct dx_supervisor *const supervisor = calloc(1, sizeof *supervisor);
     if (!supervisor)

@@ -17,11 +17,11 @@
  *     program      a connection of a program (program.c); its requests (request*.c)
  *     session      a client of a device: of a program, or unclaimed (session.c, join.c)
  *     listing      a device in the directory (listing.c); it has sessions and a unit
- *     unit         what runs in one driver process, whether it runs now or not: a declared device, or a personality of a
- *                  bundle (unit.c: its life; spawn.c: its process; driver_link.c: what it says; call.c: what it is asked)
+ *     unit         what runs in one driver process, whether it runs now or not: a declared device, or a personality
+ *                  of a bundle (unit.c: its life; spawn.c: its process; driver_link.c: what it says; call.c: what it
+ *                  is asked)
  *
- * A thing that somebody waits for with an answer keeps numbers, not pointers: a program, a session or a unit may be gone
- * when the answer comes.
+ * Whatever waits for an answer keeps numbers, not pointers: a program, a session or a unit may be gone when it comes.
  */
 #define DX_MAX_PROGRAMS 1024u
 #define DX_MAX_REFUSED 64u // connections that are told why they are refused, besides
@@ -73,7 +73,7 @@ struct dx_supervisor {
     struct dx_loop_timer *accept_timer; // after a time without descriptors
     int signal_fd;
     struct dx_watch *signal_watch;
-    bool is_leaving;               // it ends: nothing is started any more
+    bool is_leaving; // it ends: nothing is started any more
     struct dx_loop_timer *end_timer;
 
     struct dx_program *programs;
@@ -93,7 +93,7 @@ struct dx_supervisor {
     struct dx_declarations *declarations;
     char *kinds_folder;
 
-    char *default_uid[2]; // chosen by the user: input, output; or NULL
+    char *default_uid[2];  // chosen by the user: input, output; or NULL
     char *told_default[2]; // as programs were told
     struct dx_incident_log *incidents;
     struct dx_user_client *user_clients;
@@ -109,8 +109,8 @@ struct dx_supervisor {
 /* supervisor.c */
 
 /** Opens everything and listens.  The error is for people. */
-kern_return_t dx_supervisor_create(const struct dx_supervisor_config *config, struct dx_supervisor **ret_supervisor,
-                                   dx_error *error);
+kern_return_t dx_supervisor_create(const struct dx_supervisor_config *config,
+                                   struct dx_supervisor **ret_supervisor, dx_error *error);
 /** Runs until a signal ends it. */
 void dx_supervisor_run(struct dx_supervisor *supervisor);
 void dx_supervisor_destroy(struct dx_supervisor *supervisor); // NULL is fine
@@ -129,7 +129,7 @@ void dx_log_detail(const struct dx_supervisor *supervisor, const char *format, .
     __attribute__((format(printf, 2, 3)));
 /** CLOCK_MONOTONIC. */
 uint64_t dx_now_ns(void);
-/** A copy without control characters, cut to DX_MAX_TEXT_BYTES - 1 bytes; the caller's to free(); NULL without memory. */
+/** A copy without control characters, of DX_MAX_TEXT_BYTES - 1 bytes at most; the caller's to free(), or NULL. */
 char *dx_copy_clean_text(const char *text);
 /** A path inside a folder, the caller's to free(); NULL without memory. */
 char *dx_join_path(const char *folder, const char *name);

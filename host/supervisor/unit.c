@@ -327,8 +327,8 @@ count_end(struct dx_unit *unit, uint64_t now_ns)
     if (unit->end_count == DX_UNIT_ENDS && now_ns - unit->ends_ns[DX_UNIT_ENDS - 1] <= GIVE_UP_WINDOW_NS)
         return false;
 
-    const bool is_storm = unit->end_count >= PAUSE_FROM_END &&
-                          now_ns - unit->ends_ns[PAUSE_FROM_END - 1] <= PAUSE_WINDOW_NS;
+    const bool is_storm =
+        unit->end_count >= PAUSE_FROM_END && now_ns - unit->ends_ns[PAUSE_FROM_END - 1] <= PAUSE_WINDOW_NS;
     if (unit->pause_ns && unit->end_count >= PAUSE_FROM_END)
         unit->pause_ns = unit->pause_ns * 2 < PAUSE_MOST_NS ? unit->pause_ns * 2 : PAUSE_MOST_NS;
     else
@@ -342,10 +342,11 @@ restart_after_end(struct dx_unit *unit, const char *how)
     dx_error why;
     const uint64_t now_ns = dx_now_ns();
     if (!count_end(unit, now_ns)) {
-        (void)dx_error_set(&why, kIOReturnSuccess,
-                           "given up: the driver ended %u times within 5 minutes, and the last time it %s; see `dextral "
-                           "incidents`, and start it again with `dextral restart`",
-                           DX_UNIT_ENDS, how);
+        (void)dx_error_set(
+            &why, kIOReturnSuccess,
+            "given up: the driver ended %u times within 5 minutes, and the last time it %s; see `dextral "
+            "incidents`, and start it again with `dextral restart`",
+            DX_UNIT_ENDS, how);
         dx_unit_fail(unit, DX_UNIT_FAILED, why.message);
         dx_incident_add_failure(unit);
         return;
@@ -375,12 +376,11 @@ dx_unit_ended(struct dx_unit *unit, const char *how)
     dx_channel_destroy(unit->channel);
     unit->channel = NULL;
     dx_loop_timer_clear(unit->timer);
-    const pid_t pid = unit->pid;
-    dx_unit_forget_process(unit);
     if (!was_asked && !has_failed) {
-        dx_log("%s: the driver's process %ld %s", unit->key, (long)pid, reason.message);
+        dx_log("%s: the driver's process %ld %s", unit->key, (long)unit->pid, reason.message);
         dx_incident_add_death(unit, reason.message);
     }
+    dx_unit_forget_process(unit);
     lose_devices(unit);
     dx_registry_write(supervisor);
     if (supervisor->is_leaving) {

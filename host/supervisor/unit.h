@@ -22,26 +22,26 @@ enum dx_unit_state {
 struct dx_unit {
     struct dx_unit *next;
     struct dx_supervisor *supervisor;
-    uint64_t number; // never used again
-    char *key;       // names its files: "device-UID", "bundle-IDENTIFIER-PERSONALITY"
-    char *identifier;          // of the bundle
-    char *personality;         // NULL: all of the bundle's
-    char *declared_uid;        // of a declared device, else NULL
-    char *path;                // of the bundle that runs or ran last
-    char *version;             // of it
-    bool has_network;          // it was granted
-    OSDictionary *options;     // +1: of a declared device, under which it runs; or NULL
+    uint64_t number;       // never used again
+    char *key;             // names its files: "device-UID", "bundle-IDENTIFIER-PERSONALITY"
+    char *identifier;      // of the bundle
+    char *personality;     // NULL: all of the bundle's
+    char *declared_uid;    // of a declared device, else NULL
+    char *path;            // of the bundle that runs or ran last
+    char *version;         // of it
+    bool has_network;      // it was granted
+    OSDictionary *options; // +1: of a declared device, under which it runs; or NULL
     enum dx_unit_state state;
-    dx_error why;    // a sentence where the state needs one
+    dx_error why; // a sentence where the state needs one
     uint32_t restarts;
     uint32_t incarnation;
-    bool is_wanted_again;      // after the end that is under way
-    bool is_learning;          // started to see which devices it has
+    bool is_wanted_again; // after the end that is under way
+    bool is_learning;     // started to see which devices it has
 
     /* Its process. */
-    pid_t pid;                 // 0: none
-    uint64_t start_time;       // of it, as /proc tells it: tells it from another one of the same number
-    int pid_fd;                // -1: none
+    pid_t pid;           // 0: none
+    uint64_t start_time; // of it, as /proc tells it: tells it from another one of the same number
+    int pid_fd;          // -1: none
     struct dx_watch *pid_watch;
     struct dx_channel *channel; // NULL: not connected
     bool said_hello;
@@ -185,8 +185,8 @@ typedef void (*dx_call_done)(struct dx_supervisor *supervisor, struct dx_unit *u
  * @param fds      borrowed.
  * @param done     called later, or at once, when it cannot be asked.  May be NULL.
  */
-void dx_unit_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32_t fd_count, dx_call_done done,
-                  const struct dx_call_context *context);
+void dx_unit_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32_t fd_count,
+                  dx_call_done done, const struct dx_call_context *context);
 
 /** A request with its name; +1, NULL without memory. */
 OSDictionary *dx_call_create(const char *operation);

@@ -165,7 +165,8 @@ check_consent(struct dx_supervisor *supervisor, const struct dx_unit *unit, cons
                             (long)program->pid, strerror(errno));
     const struct dx_bundle_entry *const entry = dx_catalogue_find(&supervisor->catalogue, unit->identifier);
     if (!entry)
-        return dx_error_set(error, kIOReturnNotPermitted, "%s has no user clients that programs may open", unit->key);
+        return dx_error_set(error, kIOReturnNotPermitted, "%s has no user clients that programs may open",
+                            unit->key);
     return dx_approvals_allow_user_client(supervisor->approvals, entry, path, error) ? kIOReturnSuccess
                                                                                      : kIOReturnNotPermitted;
 }
@@ -237,12 +238,14 @@ check_memory(struct dx_message *answer, dx_error *error)
     if (!(options & kIOUserClientMemoryReadOnly))
         return dx_pages_check(answer->fds[index], &bytes) == 0
                    ? kIOReturnSuccess
-                   : dx_error_set(error, kIOReturnInternalError, "the driver's memory is not sealed against shrinking");
+                   : dx_error_set(error, kIOReturnInternalError,
+                                  "the driver's memory is not sealed against shrinking");
     const kern_return_t status = dx_memory_seal(answer->fds[index], "driver's memory", error);
     const int again = status == kIOReturnSuccess ? dx_memory_reopen(answer->fds[index]) : -1;
     if (again < 0)
-        return status != kIOReturnSuccess ? status
-                                          : dx_error_set(error, kIOReturnNoResources, "no descriptor for the memory");
+        return status != kIOReturnSuccess
+                   ? status
+                   : dx_error_set(error, kIOReturnNoResources, "no descriptor for the memory");
     close(answer->fds[index]);
     answer->fds[index] = again;
     return kIOReturnSuccess;

@@ -173,7 +173,8 @@ dx_volume_apply(struct dx_session *session)
 }
 
 kern_return_t
-dx_volume_set(struct dx_listing *listing, const char *program, const double *gain, const bool *muted, dx_error *error)
+dx_volume_set(struct dx_listing *listing, const char *program, const double *gain, const bool *muted,
+              dx_error *error)
 {
     if (gain && !is_gain(*gain))
         return dx_error_set(error, kIOReturnBadArgument, "a gain is 0 ... %g", MAX_GAIN);
