@@ -15,6 +15,7 @@ enum cli_exit {
     CLI_BAD_DRIVER = 4,  ///< the bundle, the driver, its device, or a DSP plug-in cannot be used
     CLI_BAD_OUTPUT = 5,  ///< the output file could not be written
     CLI_LOST = 6,        ///< --strict: frames were lost or cycles were late
+    CLI_NO_SUPERVISOR = 7, ///< there is none, or it is another user's
     CLI_SIGNALLED = 128, ///< plus the signal's number: 130 after Ctrl-C
 };
 
@@ -35,10 +36,28 @@ struct cli_command {
     const char *text;    ///< what the help says before the options
     const struct cli_option *options;
     size_t option_count;
+    void (*print_more)(void); ///< what the help says after the options; may be NULL
     int (*run)(const struct cli_command *command, int argc, char **argv); ///< arguments after the name
 };
 
+extern const struct cli_command cli_approve;
+extern const struct cli_command cli_complete; ///< for shells: not listed
+extern const struct cli_command cli_create;
+extern const struct cli_command cli_drivers;
+extern const struct cli_command cli_get;
+extern const struct cli_command cli_grant;
+extern const struct cli_command cli_incidents;
+extern const struct cli_command cli_info;
+extern const struct cli_command cli_list;
+extern const struct cli_command cli_play;
 extern const struct cli_command cli_process;
+extern const struct cli_command cli_record;
+extern const struct cli_command cli_remove;
+extern const struct cli_command cli_restart;
+extern const struct cli_command cli_revoke;
+extern const struct cli_command cli_serve;
+extern const struct cli_command cli_set;
+extern const struct cli_command cli_top;
 
 /** Options of every sub-command, after its own. */
 extern const struct cli_option cli_common_options[];

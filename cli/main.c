@@ -8,7 +8,9 @@
 #include <string.h>
 
 static const struct cli_command *const commands[] = {
-    &cli_process,
+    &cli_serve,     &cli_list,    &cli_info,    &cli_get,    &cli_set,   &cli_create,
+    &cli_remove,    &cli_play,    &cli_record,  &cli_top,    &cli_incidents,
+    &cli_drivers,   &cli_approve, &cli_revoke,  &cli_grant,  &cli_restart, &cli_process,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -26,7 +28,7 @@ find_command(const char *name)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
     }
-    return NULL;
+    return strcmp(name, cli_complete.name) == 0 ? &cli_complete : NULL; // of the shells: not listed
 }
 
 static int
@@ -43,7 +45,7 @@ print_commands(void)
     (void)printf("usage: dextral COMMAND [ARGUMENTS]\n"
                  "       dextral --help | --version\n"
                  "\n"
-                 "Runs AudioDriverKit-style audio drivers in user space.\n"
+                 "AudioDriverKit-style audio drivers in user space, and the devices that they make.\n"
                  "\n"
                  "Commands:\n");
     for (size_t i = 0; i < COMMANDS; i++)
@@ -62,7 +64,7 @@ run_help(int argc, char **argv)
     if (strcmp(argv[0], "help") == 0)
         return print_commands();
     const struct cli_command *const command = find_command(argv[0]);
-    return command ? cli_print_help(command) : unknown_command(argv[0]);
+    return command && command->summary ? cli_print_help(command) : unknown_command(argv[0]);
 }
 
 int

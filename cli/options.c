@@ -47,7 +47,7 @@ static int
 unknown_option(const struct cli_command *command, const char *text, const char *name)
 {
     const char *const closest = name ? cli_closest(name, option_name, command, count_options(command)) : NULL;
-    return cli_fail(CLI_USAGE, "%s: there is no option %s%s%s%s; 'dextral help %s' lists them", command->name,
+    return cli_fail(CLI_USAGE, "%s: there is no option %s%s%s%s; 'dextral %s --help' lists them", command->name,
                     text, closest ? " (did you mean --" : "", closest ? closest : "", closest ? "?)" : "",
                     command->name);
 }
@@ -123,7 +123,8 @@ cli_parse(const struct cli_command *command, struct cli_arguments *arguments, in
     while (parse.next < parse.end) {
         const char *const text = *parse.next++;
         int code;
-        if (has_ended || text[0] != '-' || !text[1])
+        // "-6dB" and "-" are values: no option's letter is a digit
+        if (has_ended || text[0] != '-' || !text[1] || strchr(".0123456789", text[1]))
             code = arguments->take_operand(arguments->context, text);
         else if (strcmp(text, "--") == 0)
             code = (has_ended = true, CLI_OK);
@@ -161,12 +162,15 @@ cli_print_help(const struct cli_command *command)
     (void)printf("usage: dextral %s %s\n\n%s\n\nOptions:\n", command->name, command->usage, command->text);
     for (size_t i = 0; i < count_options(command); i++)
         print_option(option_at(command, i));
+    if (command->print_more)
+        command->print_more();
     (void)printf("\nExit status:\n"
-                 "  0  done                            4  the driver or a plug-in cannot be used\n"
-                 "  1  failed while running            5  the output file could not be written\n"
-                 "  2  wrong option or argument        6  --strict: frames lost or cycles late\n"
+                 "  0  done                            5  the output file could not be written\n"
+                 "  1  failed while running            6  --strict: frames lost or cycles late\n"
+                 "  2  wrong option or argument        7  no supervisor is running, or it may not be used\n"
                  "  3  the input file cannot be used   128 + N  ended by signal N (130: Ctrl-C)\n"
-                 "\n'man dextral-%s' says more.\n",
-                 command->name);
+                 "  4  the driver or a plug-in cannot be used\n"
+                 "\n'man dextral-%.*s' says more.\n",
+                 (int)strcspn(command->name, " "), command->name);
     return cli_finish_output();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // dextral process: options, signals, and the order of things.
 
+#include "cli/json.h"
 #include "cli/process.h"
 
 #include <stdio.h>
@@ -202,9 +203,8 @@ check_options(const struct process_options *options)
                         options->output, dx_file_suffixes);
     if (options->has_seed && !options->is_offline)
         return cli_fail(CLI_USAGE, "process: --seed orders a simulated run: give --offline as well");
-    if (options->wants_json && !process_has_json)
-        return cli_fail(CLI_FAILED, "process: this build of Dextral prints no JSON: install jansson (Debian: "
-                                    "libjansson-dev) and build again with -Djson=enabled");
+    if (options->wants_json && cli_check_json("process") != CLI_OK)
+        return CLI_FAILED;
 
     struct stat input;
     struct stat output;

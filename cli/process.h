@@ -85,10 +85,8 @@ int process_stream(struct process_session *session, dx_client *client);
 
 /** Prints the summary on stdout. */
 void process_print_text(const struct process_session *session);
-/** The same as JSON; CLI_FAILED after a message when this build has none. */
+/** The same as JSON; CLI_FAILED after a message. */
 int process_print_json(const struct process_session *session);
-/** Whether this build prints JSON. */
-extern const bool process_has_json;
 
 /** Whether frames were lost, or cycles were late. */
 bool process_has_losses(const struct process_result *result);

@@ -7,8 +7,6 @@
 #include <math.h>
 #include <stdio.h>
 
-const bool process_has_json = true;
-
 /* jansson has no unsigned integers; none of ours comes near 2^63. */
 static json_int_t
 integer(uint64_t value)

@@ -23,7 +23,7 @@ grep -qxE 'dextral [0-9]+\.[0-9]+\.[0-9]+' stdout || fail "--version: $(cat stdo
 for command in $commands; do
     grep -qE "^\.It Cm $command( |\$)" "$root/man/dextral.1" || fail "dextral.1 does not name $command"
     grep -qE "compgen -W \"[^\"]*\b$command\b" "$completions/dextral.bash" || fail "bash does not complete $command"
-    grep -qF "'$command:" "$completions/_dextral" || fail "zsh does not complete $command"
+    grep -qE "['\"]$command:" "$completions/_dextral" || fail "zsh does not complete $command"
     grep -qF -- "-a $command " "$completions/dextral.fish" || fail "fish does not complete $command"
 done
 
@@ -44,9 +44,9 @@ for command in $commands; do
         "$(sed -n "/^_dextral_$command()/,/^}/p" "$completions/_dextral" | grep -oE -- "[^a-z]--[a-z][a-z-]*" |
             sed 's/^.--//' | sort -u)"
     compare "fish, $command" "$options" \
-        "$(grep -F "__fish_seen_subcommand_from $command'" "$completions/dextral.fish" |
+        "$(grep -F "__dextral_is $command'" "$completions/dextral.fish" |
             grep -oE -- '-l [a-z-]+' | sed 's/^-l //' | sort -u)"
-    for code in 0 1 2 3 4 5 6; do
+    for code in 0 1 2 3 4 5 6 7; do
         grep -qE "(^|  )  ?$code  [a-z-]" help || fail "$command --help: no exit code $code"
         grep -qx ".It $code" "$root/man/dextral.1" || fail "dextral.1: no exit code $code"
     done

@@ -505,6 +505,51 @@ Test(file, an_old_file_stays_until_the_new_one_is_complete)
     cr_expect(eq(u32, count_files(), 1));
 }
 
+/* The length comes bit by bit; read back with libsndfile alone. */
+ParameterizedTestParameters(file, a_file_may_grow_while_it_is_written)
+{
+    static char paths[][12] = {"a.wav", "a.flac", "a.aiff", "a.caf", "a.w64", "a.rf64"};
+    return cr_make_param_array(char[12], paths, sizeof paths / sizeof paths[0]);
+}
+
+ParameterizedTest(char path[12], file, a_file_may_grow_while_it_is_written)
+{
+    const struct dx_file_writer_config config = {
+        .path = path,
+        .encoding = DX_FILE_ENCODING_S16,
+        .info = {.rate_hz = 48000, .channels = 2},
+        .source_rate_hz = 48000,
+        .source_channels = 2,
+    };
+    struct dx_file_writer *writer = NULL;
+    dx_error error = {""};
+    cr_assert(eq(int, dx_file_writer_open(&config, &writer, &error), 0), "%s", error.message);
+    uint64_t frames = 0;
+    for (uint32_t count = 1; count < 700; count += 50) {
+        float block[2 * 700];
+        for (uint32_t i = 0; i < 2 * count; i++)
+            block[i] = (float)(2 * frames + i) / 32768.0f;
+        frames += count;
+        dx_file_writer_extend(writer, frames);
+        cr_assert(eq(int, dx_file_writer_write(writer, block, count, &error), 0), "%s", error.message);
+    }
+    cr_assert(eq(int, dx_file_writer_commit(writer, &error), 0), "%s", error.message);
+    dx_file_writer_close(writer);
+
+    SF_INFO info = {0};
+    SNDFILE *const file = sf_open(path, SFM_READ, &info);
+    cr_assert(ne(ptr, file, NULL), "%s", sf_strerror(NULL));
+    cr_assert(eq(i64, info.frames, (int64_t)frames));
+    for (uint64_t i = 0; i < frames; i++) {
+        short samples[2];
+        cr_assert(eq(i64, sf_readf_short(file, samples, 1), 1));
+        cr_assert(eq(int, samples[0], (int)(2 * i)));
+        cr_assert(eq(int, samples[1], (int)(2 * i + 1)));
+    }
+    (void)sf_close(file);
+    dx_file_reader_close(open_reader(path)); // its header is whole
+}
+
 Test(file, levels_are_those_of_the_samples)
 {
     const float samples[4] = {0.5f, -1.0f, 0.0f, 1.5f};

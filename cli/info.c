@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+// dextral info: all that is known of a device.
+
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/machine.h"
+#include "cli/setting.h"
+#include "cli/table.h"
+#include "cli/values.h"
+
+#include <math.h>
+#include <string.h>
+
+enum info_option {
+    OPTION_JSON,
+};
+
+static const struct cli_option info_options[] = {
+    [OPTION_JSON] = {"json", NULL, "as JSON: one object", 0, false},
+};
+
+struct info_request {
+    const char *device;
+    bool wants_json;
+};
+
+static int
+take_option(void *context, size_t option, const char *value)
+{
+    struct info_request *const request = context;
+    (void)option;
+    (void)value;
+    request->wants_json = true;
+    return CLI_OK;
+}
+
+static int
+take_operand(void *context, const char *value)
+{
+    struct info_request *const request = context;
+    if (request->device)
+        return cli_fail(CLI_USAGE, "info: one device at a time; what is '%s'?", value);
+    request->device = value;
+    return CLI_OK;
+}
+
+/* "label  text", and further texts below it without a label. */
+static void
+add_line(struct cli_table *table, const char *label, const char *text)
+{
+    cli_table_add(table, "  %s", label);
+    cli_table_add(table, "%s", text);
+}
+
+#define LINE_BYTES 1200u
+
+/* Name, state and whose it is. */
+static void
+add_identity(struct cli_table *table, const OSDictionary *description)
+{
+    char text[LINE_BYTES];
+    const char *const why = cli_get_text(description, "why");
+    const OSArray *const default_for = cli_get_array(description, "default-for");
+    (void)snprintf(text, sizeof text, "%s%s%s", cli_get_text(description, "state"), *why ? ": " : "", why);
+    add_line(table, "state", text);
+    struct cli_list list = {"", 0};
+    for (size_t i = 0; i < cli_count(default_for); i++) {
+        const OSString *const direction = OSDynamicCast(OSString, OSArrayGetObject(default_for, i));
+        cli_list_append(&list, direction ? OSStringGetCStringNoCopy(direction) : "", "");
+    }
+    if (list.length > 0)
+        add_line(table, "default for", list.text);
+    if (*cli_get_text(description, "manufacturer"))
+        add_line(table, "made by", cli_get_text(description, "manufacturer"));
+    if (*cli_get_text(description, "kind"))
+        add_line(table, "kind", cli_get_text(description, "kind"));
+    const unsigned long long pid = cli_get_number(description, "pid");
+    int length = snprintf(text, sizeof text, "%s %s", cli_get_text(description, "bundle"),
+                          cli_get_text(description, "version"));
+    if (length > 0 && (size_t)length < sizeof text && pid > 0)
+        length += snprintf(text + length, sizeof text - (size_t)length, ", process %llu", pid);
+    if (length > 0 && (size_t)length < sizeof text)
+        (void)snprintf(text + length, sizeof text - (size_t)length, ", restarted %llu times",
+                       cli_get_number(description, "restarts"));
+    add_line(table, "driver", text);
+}
+
+static void
+add_timing(struct cli_table *table, const OSDictionary *description)
+{
+    char text[LINE_BYTES];
+    char rates[CLI_RATES_BYTES];
+    (void)snprintf(text, sizeof text, "%.10g Hz, of %s", cli_get_real(description, "rate-f64"),
+                   cli_rates_text(description, rates));
+    add_line(table, "rate", text);
+    (void)snprintf(text, sizeof text, "%llu frames a cycle, ring of %llu, late tolerance %llu",
+                   cli_get_number(description, "io-frames"),
+                   cli_get_number(description, "ring-frames"),
+                   cli_get_number(description, "late-tolerance"));
+    add_line(table, "IO", text);
+    (void)snprintf(text, sizeof text, "%llu frames out, %llu in",
+                   cli_get_number(description, "output-safety"),
+                   cli_get_number(description, "input-safety"));
+    add_line(table, "safety", text);
+}
+
+static void
+add_streams(struct cli_table *table, const OSDictionary *description, const char *key, const char *direction)
+{
+    const OSArray *const streams = cli_get_array(description, key);
+    for (size_t i = 0; i < cli_count(streams); i++) {
+        const OSDictionary *const stream = cli_at(streams, i);
+        const OSArray *const formats = cli_get_array(stream, "formats");
+        const char *const name = cli_get_text(stream, "name");
+        char label[32];
+        char text[LINE_BYTES];
+        char format[CLI_FORMAT_BYTES] = "";
+        struct cli_list others = {"", 0};
+        (void)snprintf(label, sizeof label, "%s:%zu", direction, i);
+        (void)snprintf(text, sizeof text, "%s%s%s, latency %llu frames%s",
+                       cli_format_text(cli_get_dictionary(stream, "physical"), format), *name ? ", " : "", name,
+                       cli_get_number(stream, "latency"),
+                       cli_get_switch(stream, "active") ? "" : ", not active");
+        add_line(table, label, text);
+        for (size_t k = 0; k < cli_count(formats); k++) {
+            char other[CLI_FORMAT_BYTES] = "";
+            cli_list_append(&others, cli_format_text(cli_at(formats, k), other), "");
+        }
+        (void)snprintf(text, sizeof text, "of %s", others.text);
+        if (cli_count(formats) > 1)
+            add_line(table, "", text);
+    }
+}
+
+static void
+add_clients(struct cli_table *table, const OSDictionary *description)
+{
+    const OSArray *const sessions = cli_get_array(description, "sessions");
+    for (size_t i = 0; i < cli_count(sessions); i++) {
+        const OSDictionary *const session = cli_at(sessions, i);
+        char text[LINE_BYTES];
+        char gain[CLI_GAIN_BYTES];
+        const bool has_output = cli_has(session, "output");
+        const bool has_input = cli_has(session, "input");
+        (void)snprintf(text, sizeof text, "%s, process %llu, %s, %llu frames, %s%s%s", cli_get_text(session, "name"),
+                       cli_get_number(session, "pid"),
+                       has_output && has_input ? "plays and records"
+                       : has_output            ? "plays"
+                                               : "records",
+                       cli_get_number(session, "io-frames"),
+                       cli_gain_text(cli_get_real(session, "gain-f64"), gain),
+                       cli_get_switch(session, "mute") ? ", muted" : "",
+                       cli_get_switch(session, "running") ? "" : ", stopped");
+        add_line(table, i == 0 ? "clients" : "", text);
+    }
+}
+
+static int
+print_text(dx_device *device, const OSDictionary *description)
+{
+    static const struct cli_column columns[] = {{"", false}, {"", false}};
+    struct cli_table table;
+    OSArray *const settings = cli_collect_settings(device, description);
+    cli_table_init(&table, columns, 2);
+    add_identity(&table, description);
+    add_timing(&table, description);
+    add_streams(&table, description, "outputs", "output");
+    add_streams(&table, description, "inputs", "input");
+    add_clients(&table, description);
+    char title[LINE_BYTES];
+    (void)snprintf(title, sizeof title, "%s (%s)", cli_get_text(description, "name"), cli_get_text(description, "uid"));
+    cli_clean(title);
+    (void)printf("%s\n", title);
+    int code = settings ? cli_table_print(&table, stdout, 0) : cli_fail(CLI_FAILED, "no memory");
+    cli_table_finish(&table);
+    if (code == CLI_OK) {
+        (void)putchar('\n');
+        code = cli_print_settings(settings);
+    }
+    OSObjectRelease(settings);
+    return code;
+}
+
+static int
+check_info(void *context)
+{
+    const struct info_request *const request = context;
+    if (!request->device)
+        return cli_fail(CLI_USAGE, "info: which device? 'dextral list' shows their names and UIDs");
+    return request->wants_json ? cli_check_json("info") : CLI_OK;
+}
+
+static int
+show_device(void *context, dx_directory *directory)
+{
+    const struct info_request *const request = context;
+    dx_device *device = NULL;
+    OSDictionary *description = NULL;
+    int code = cli_find_device("info", directory, request->device, &device);
+    if (code == CLI_OK)
+        code = cli_describe(directory, dx_device_uid(device), &description);
+    if (code == CLI_OK)
+        code = request->wants_json ? cli_print_json(description, false) : print_text(device, description);
+    OSObjectRelease(description);
+    dx_device_release(device);
+    return code;
+}
+
+static int
+run_info(const struct cli_command *command, int argc, char **argv)
+{
+    static const struct cli_task task = {take_option, take_operand, check_info, show_device};
+    struct info_request request = {0};
+    return cli_run_task(command, &task, &request, argc, argv);
+}
+
+const struct cli_command cli_info = {
+    .name = "info",
+    .summary = "shows all that is known of a device",
+    .usage = "DEVICE [OPTIONS]",
+    .text = "Shows a device's state and why, its driver, rates, latencies, streams and formats, programs that\n"
+            "have it open, and what 'dextral set' can change. DEVICE is a UID, a name, or the beginning of one\n"
+            "that no other device has.",
+    .options = info_options,
+    .option_count = sizeof info_options / sizeof info_options[0],
+    .run = run_info,
+};

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+// dextral set: controls, rates, formats, properties, options, programs' volumes and the default device.
+
+#include "cli/control.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/machine.h"
+#include "cli/setting.h"
+#include "cli/values.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_OPERANDS 5u // DEVICE client PROGRAM volume VALUE
+#define MAX_WHAT_BYTES 200u
+
+enum set_option {
+    OPTION_NONE,
+};
+
+static const struct cli_option set_options[] = {
+    [OPTION_NONE] = {"none", NULL, "with 'default': no device is, whatever was chosen before", 0, false},
+};
+
+struct set_request {
+    const char *operands[MAX_OPERANDS];
+    size_t operand_count;
+    bool wants_none;
+    dx_directory *directory;
+    dx_device *device;
+    char what[MAX_WHAT_BYTES]; // "set: Volume -6dB", for messages
+};
+
+static int
+take_option(void *context, size_t option, const char *value)
+{
+    struct set_request *const request = context;
+    (void)option;
+    (void)value;
+    request->wants_none = true;
+    return CLI_OK;
+}
+
+static int
+take_operand(void *context, const char *value)
+{
+    struct set_request *const request = context;
+    if (request->operand_count == MAX_OPERANDS)
+        return cli_fail(CLI_USAGE, "set: too many arguments; what is '%s'?", value);
+    request->operands[request->operand_count++] = value;
+    return CLI_OK;
+}
+
+static bool
+is_default(const struct set_request *request)
+{
+    return request->operand_count > 0 && strcmp(request->operands[0], "default") == 0;
+}
+
+static int
+check_set(void *context)
+{
+    struct set_request *const request = context;
+    const size_t least = is_default(request) ? (request->wants_none ? 1u : 2u) : 3u;
+    if (request->operand_count < least)
+        return cli_fail(CLI_USAGE, "set: something is missing: dextral set %s",
+                        is_default(request) ? "default DEVICE [output|input]" : "DEVICE WHAT VALUE");
+    if (request->wants_none && !is_default(request))
+        return cli_fail(CLI_USAGE, "set: --none goes with 'default' alone");
+    size_t length = (size_t)snprintf(request->what, sizeof request->what, "set:");
+    for (size_t i = is_default(request) ? 0 : 1; i < request->operand_count && length < sizeof request->what; i++)
+        length += (size_t)snprintf(request->what + length, sizeof request->what - length, " %s", request->operands[i]);
+    return CLI_OK;
+}
+
+/* Requests of the `set` operation. */
+
+/* A new one, for the device; NULL without memory, after a message. */
+static OSDictionary *
+make_arguments(const struct set_request *request, const char *what)
+{
+    OSDictionary *arguments = OSDictionaryCreate(4);
+    if (!arguments || !OSDictionarySetStringValue(arguments, "uid", dx_device_uid(request->device)) ||
+        !OSDictionarySetStringValue(arguments, "what", what)) {
+        OSSafeReleaseNULL(arguments);
+        (void)cli_fail(CLI_FAILED, "no memory");
+    }
+    return arguments;
+}
+
+/* Sends it, and gives it up. */
+static int
+send_arguments(const struct set_request *request, OSDictionary *arguments, bool is_complete)
+{
+    if (!arguments)
+        return CLI_FAILED;
+    const int code = is_complete ? cli_request(request->directory, request->what, "set", arguments, NULL)
+                                 : cli_fail(CLI_FAILED, "no memory");
+    OSObjectRelease(arguments);
+    return code;
+}
+
+/* "-6dB", "50%", "0.5": a factor. */
+static bool
+parse_gain(const char *text, double *ret_gain)
+{
+    double value;
+    if (cli_parse_with_unit(text, "dB", &value))
+        value = pow(10.0, value / 20.0);
+    else if (cli_parse_with_unit(text, "%", &value))
+        value /= 100.0;
+    else if (!cli_parse_real(text, 0.0, CLI_MAX_GAIN, &value))
+        return false;
+    *ret_gain = value;
+    return value >= 0.0 && value <= CLI_MAX_GAIN;
+}
+
+/* client PROGRAM volume|mute VALUE */
+static int
+set_client(struct set_request *request)
+{
+    const char *const which = request->operand_count == 5 ? request->operands[3] : "";
+    const char *const value = request->operand_count == 5 ? request->operands[4] : "";
+    const bool is_volume = strcmp(which, "volume") == 0;
+    double gain = 0.0;
+    bool is_muted = false;
+    if (!is_volume && strcmp(which, "mute") != 0)
+        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE client PROGRAM volume|mute VALUE", request->what);
+    if (is_volume && !parse_gain(value, &gain))
+        return cli_fail(CLI_USAGE, "%s: expected %s", request->what, CLI_GAIN_RANGE);
+    if (!is_volume && !cli_parse_switch(value, &is_muted))
+        return cli_fail(CLI_USAGE, "%s: expected on or off", request->what);
+    OSDictionary *const arguments = make_arguments(request, "client");
+    const bool is_complete = arguments &&
+                             OSDictionarySetStringValue(arguments, "program", request->operands[2]) &&
+                             (is_volume ? cli_set_real(arguments, "gain-f64", gain)
+                                        : cli_set_switch(arguments, "mute", is_muted));
+    return send_arguments(request, arguments, is_complete);
+}
+
+static int
+set_declared_option(const struct set_request *request, const char *name, const char *value)
+{
+    OSDictionary *const arguments = make_arguments(request, "option");
+    const bool is_complete = arguments && OSDictionarySetStringValue(arguments, "name", name) &&
+                             OSDictionarySetStringValue(arguments, "value", value);
+    return send_arguments(request, arguments, is_complete);
+}
+
+/* The device itself. */
+
+static int
+check_status(const struct set_request *request, kern_return_t status)
+{
+    char text[CLI_STATUS_BYTES];
+    if (status == kIOReturnSuccess)
+        return CLI_OK;
+    return cli_fail(cli_exit_code(status), "%s: %s", request->what, cli_status_text(status, text));
+}
+
+static int
+set_rate(const struct set_request *request)
+{
+    double rate = 0.0;
+    if (!cli_parse_real(request->operands[2], 1.0, 1e9, &rate))
+        return cli_fail(CLI_USAGE, "%s: expected a rate in Hz, such as 48000", request->what);
+    const kern_return_t status = dx_device_set_sample_rate(request->device, rate);
+    if (status != kIOReturnUnsupported)
+        return check_status(request, status);
+    OSDictionary *description = NULL;
+    char rates[CLI_RATES_BYTES] = "";
+    int code = cli_describe(request->directory, dx_device_uid(request->device), &description);
+    if (code == CLI_OK)
+        code = cli_fail(CLI_USAGE, "%s: the device has %s Hz", request->what, cli_rates_text(description, rates));
+    OSObjectRelease(description);
+    return code;
+}
+
+static int
+set_io_frames(const struct set_request *request)
+{
+    uint64_t frames = 0;
+    if (!cli_parse_unsigned(request->operands[2], 0, 1u << 24, &frames))
+        return cli_fail(CLI_USAGE, "%s: expected a number of frames, such as 512; 0: what programs ask for", request->what);
+    const kern_return_t status = dx_device_set_io_frames(request->device, (uint32_t)frames);
+    if (status == kIOReturnBadArgument)
+        return cli_fail(CLI_USAGE,
+                        "%s: it does not fit: three cycles and the safety offsets must fit into the device's ring",
+                        request->what);
+    return check_status(request, status);
+}
+
+/* format output[:N]|input[:N] FORMAT */
+static int
+set_format(const struct set_request *request)
+{
+    if (request->operand_count != 4)
+        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE format output[:N]|input[:N] FORMAT", request->what);
+    OSDictionary *description = NULL;
+    IOUserAudioStreamDirection direction = IOUserAudioStreamDirectionOutput;
+    IOUserAudioStreamBasicDescription format = {0};
+    uint32_t index = 0;
+    int code = cli_describe(request->directory, dx_device_uid(request->device), &description);
+    if (code != CLI_OK)
+        return code;
+    const OSDictionary *const stream = cli_find_stream(description, request->operands[2], &direction, &index);
+    code = stream ? cli_choose_format(request->what, stream, request->operands[3], &format)
+                  : cli_fail(CLI_USAGE, "%s: the device has no stream %s; 'dextral get %s' lists what it has",
+                             request->what, request->operands[2], request->operands[0]);
+    if (code == CLI_OK)
+        code = check_status(request, dx_device_set_stream_format(request->device, direction, index, &format));
+    OSObjectRelease(description);
+    return code;
+}
+
+/* +1: a value or qualifier of a type; NULL after a message, or where there is none. */
+static OSObjectPtr
+make_property_value(const struct set_request *request, IOUserAudioCustomPropertyDataType type, const char *text)
+{
+    if (type == IOUserAudioCustomPropertyDataTypeDictionary)
+        return cli_parse_json(request->what, text);
+    OSString *const string = OSStringCreate(text);
+    if (!string)
+        (void)cli_fail(CLI_FAILED, "no memory");
+    return string;
+}
+
+/* property SELECTOR [QUALIFIER] VALUE */
+static int
+set_property(const struct set_request *request)
+{
+    dx_custom_property_info info;
+    const char *const address = request->operands[2];
+    if (!cli_find_property(request->device, address, &info))
+        return cli_fail(CLI_USAGE, "%s: the device has no property %s; 'dextral get %s' lists what it has", request->what,
+                        address, request->operands[0]);
+    const bool has_qualifier = info.qualifier_type != IOUserAudioCustomPropertyDataTypeNone;
+    if (request->operand_count != (has_qualifier ? 5u : 4u))
+        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE property %s %sVALUE", request->what, address,
+                        has_qualifier ? "QUALIFIER " : "");
+    const char *const value_text = request->operands[request->operand_count - 1];
+    OSObjectPtr value = make_property_value(request, info.data_type, value_text);
+    OSObjectPtr qualifier =
+        has_qualifier && value ? make_property_value(request, info.qualifier_type, request->operands[3]) : NULL;
+    const int code = !value || (has_qualifier && !qualifier)
+                         ? CLI_USAGE
+                         : check_status(request, dx_device_set_custom_property(request->device, info.address,
+                                                                               qualifier, value));
+    OSObjectRelease(qualifier);
+    OSObjectRelease(value);
+    return code;
+}
+
+static int
+set_control(const struct set_request *request, const char *key, const char *value)
+{
+    const struct cli_setting setting = {request->what, key, strlen(key), value};
+    return cli_set_control(request->device, &setting);
+}
+
+/* The short form: a control, or else an option of a declared device. */
+static int
+set_by_name(const struct set_request *request)
+{
+    const char *const name = request->operands[1];
+    const char *const value = request->operands[2];
+    dx_control_info info;
+    if (cli_find_control(request->device, name, strlen(name), &info) > 0)
+        return set_control(request, name, value);
+    OSDictionary *description = NULL;
+    int code = cli_describe(request->directory, dx_device_uid(request->device), &description);
+    if (code != CLI_OK)
+        return code;
+    const OSDictionary *const options = cli_get_dictionary(description, "options");
+    code = options && OSDictionaryGetObject(options, name) ? set_declared_option(request, name, value)
+                                                           : set_control(request, name, value); // says what there is
+    OSObjectRelease(description);
+    return code;
+}
+
+/* The default. */
+
+static int
+set_default(const struct set_request *request)
+{
+    const size_t expected = request->wants_none ? 1 : 2; // before the direction
+    const char *const direction = request->operand_count > expected ? request->operands[expected] : "both";
+    const bool is_input = strcmp(direction, "input") == 0;
+    const bool is_output = strcmp(direction, "output") == 0;
+    if (request->operand_count > expected + 1 || (!is_input && !is_output && request->operand_count > expected))
+        return cli_fail(CLI_USAGE, "%s: expected: dextral set default DEVICE [output|input]", request->what);
+    struct cli_devices devices;
+    char uid[CLI_UID_BYTES] = "";
+    OSDictionary *const arguments = OSDictionaryCreate(2);
+    int code = request->wants_none ? CLI_OK : cli_list_devices(request->directory, &devices);
+    if (code == CLI_OK && !request->wants_none) {
+        code = cli_find_uid("set", &devices, request->operands[1], uid);
+        cli_devices_finish(&devices);
+    }
+    if (code == CLI_OK && (!arguments || (*uid && !OSDictionarySetStringValue(arguments, "uid", uid)) ||
+                           !OSDictionarySetUInt64Value(arguments, "direction", is_input ? 1 : is_output ? 2 : 0)))
+        code = cli_fail(CLI_FAILED, "no memory");
+    if (code == CLI_OK)
+        code = cli_request(request->directory, request->what, "set-default", arguments, NULL);
+    OSObjectRelease(arguments);
+    return code;
+}
+
+/* What is set, by its first word. */
+static int
+set_what(struct set_request *request)
+{
+    const char *const what = request->operands[1];
+    const size_t count = request->operand_count;
+    if (strcmp(what, "client") == 0)
+        return set_client(request);
+    if (strcmp(what, "format") == 0)
+        return set_format(request);
+    if (strcmp(what, "property") == 0 && count > 3)
+        return set_property(request);
+    if (strcmp(what, "option") == 0 && count == 4)
+        return set_declared_option(request, request->operands[2], request->operands[3]);
+    if (strcmp(what, "control") == 0 && count == 4)
+        return set_control(request, request->operands[2], request->operands[3]);
+    if (count != 3)
+        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE WHAT VALUE; put what has blanks between quotes",
+                        request->what);
+    if (strcmp(what, "rate") == 0)
+        return set_rate(request);
+    if (strcmp(what, "io-frames") == 0)
+        return set_io_frames(request);
+    return set_by_name(request);
+}
+
+static int
+set_something(void *context, dx_directory *directory)
+{
+    struct set_request *const request = context;
+    request->directory = directory;
+    if (is_default(request))
+        return set_default(request);
+    int code = cli_find_device("set", directory, request->operands[0], &request->device);
+    if (code == CLI_OK)
+        code = set_what(request);
+    dx_device_release(request->device);
+    return code;
+}
+
+static int
+run_set(const struct cli_command *command, int argc, char **argv)
+{
+    static const struct cli_task task = {take_option, take_operand, check_set, set_something};
+    struct set_request request = {0};
+    return cli_run_task(command, &task, &request, argc, argv);
+}
+
+const struct cli_command cli_set = {
+    .name = "set",
+    .summary = "changes controls, rate, formats, properties and options of a device",
+    .usage = "DEVICE WHAT VALUE\n"
+             "       dextral set DEVICE client PROGRAM volume|mute VALUE\n"
+             "       dextral set default DEVICE [output|input]",
+    .text = "WHAT and VALUE are:\n"
+            "  a control's name or key, and on, off, a number, -6dB, 50%, 0.5 or the name of an item\n"
+            "  rate HZ; io-frames N; format output[:N]|input[:N] FORMAT, such as s24/2ch/48000 or a part of it\n"
+            "  option NAME VALUE, of a device that was made with 'dextral create'; its name alone does as well\n"
+            "  property SELECTOR [QUALIFIER] VALUE; control KEY VALUE",
+    .options = set_options,
+    .option_count = sizeof set_options / sizeof set_options[0],
+    .run = run_set,
+};

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// dextral top: the table.
+
+#include "cli/setting.h"
+#include "cli/table.h"
+#include "cli/top.h"
+#include "cli/values.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Order. */
+
+static double
+weight(const OSDictionary *device, enum top_order order)
+{
+    switch (order) {
+    case TOP_BY_LOAD:
+        return cli_get_real(device, "load-f64");
+    case TOP_BY_LATENESS:
+        return (double)cli_get_number(cli_get_dictionary(device, "lateness"), "max-ns");
+    case TOP_BY_XRUNS:
+        return (double)cli_get_number(device, "xruns");
+    case TOP_BY_NAME:
+        break;
+    }
+    return 0.0;
+}
+
+static int
+compare(const void *left, const void *right, void *context)
+{
+    const OSDictionary *const a = *(const OSDictionary *const *)left;
+    const OSDictionary *const b = *(const OSDictionary *const *)right;
+    const enum top_order order = *(const enum top_order *)context;
+    const double difference = weight(b, order) - weight(a, order); // the largest first
+    if (difference != 0.0)
+        return difference > 0.0 ? 1 : -1;
+    const int by_name = strcmp(cli_get_text(a, "name"), cli_get_text(b, "name"));
+    return by_name != 0 ? by_name : strcmp(cli_get_text(a, "uid"), cli_get_text(b, "uid"));
+}
+
+/* Rows. */
+
+static const struct cli_column columns[] = {
+    {"NAME", false}, {"STATE", false}, {"PID", true},    {"RST", true},    {"RATE", true}, {"IO", true},    {"LOAD", true},
+    {"LATE p50", true}, {"p99", true}, {"max us", true}, {"PPM", true}, {"XRUNS", true}, {"WHY", false},
+};
+
+static bool
+add_cause(void *context, OSString *name, OSObjectPtr value)
+{
+    struct cli_list *const list = context;
+    const OSNumber *const count = OSDynamicCast(OSNumber, value);
+    char text[40];
+    if (count && OSNumberGetUInt64Value(count) > 0) {
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)OSNumberGetUInt64Value(count));
+        cli_list_append(list, OSStringGetCStringNoCopy(name), text);
+    }
+    return false;
+}
+
+static void
+add_times(struct cli_table *table, const OSDictionary *lateness)
+{
+    static const char *const keys[] = {"p50-ns", "p99-ns", "max-ns"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (cli_get_number(lateness, "count") > 0)
+            cli_table_add(table, "%.0f", (double)cli_get_number(lateness, keys[i]) * 1e-3);
+        else
+            cli_table_add(table, "%s", "");
+    }
+}
+
+static void
+add_device(struct cli_table *table, const OSDictionary *device)
+{
+    const OSDictionary *const lateness = cli_get_dictionary(device, "lateness");
+    OSDictionary *const causes = cli_get_dictionary(device, "causes");
+    const unsigned long long pid = cli_get_number(device, "pid");
+    struct cli_list why = {"", 0};
+    cli_table_add(table, "%s", cli_get_text(device, "name"));
+    cli_table_add(table, "%s", cli_get_text(device, "state"));
+    if (pid > 0)
+        cli_table_add(table, "%llu", pid);
+    else
+        cli_table_add(table, "%s", "");
+    cli_table_add(table, "%llu", cli_get_number(device, "restarts"));
+    cli_table_add(table, "%.10g", cli_get_real(device, "rate-f64"));
+    cli_table_add(table, "%llu", cli_get_number(device, "io-frames"));
+    if (lateness)
+        cli_table_add(table, "%.1f%%", cli_get_real(device, "load-f64") * 100.0);
+    else
+        cli_table_add(table, "%s", "");
+    add_times(table, lateness);
+    if (lateness)
+        cli_table_add(table, "%+.1f", cli_get_real(device, "ppm-f64"));
+    else
+        cli_table_add(table, "%s", "");
+    cli_table_add(table, "%llu", cli_get_number(device, "xruns"));
+    if (*cli_get_text(device, "why"))
+        cli_list_append(&why, cli_get_text(device, "why"), "");
+    if (causes)
+        (void)OSDictionaryIterateObjects(causes, add_cause, &why);
+    cli_table_add(table, "%s", why.text);
+}
+
+static void
+add_client(struct cli_table *table, const OSDictionary *client)
+{
+    const bool has_output = cli_has(client, "output");
+    const bool has_input = cli_has(client, "input");
+    const unsigned long long missing = cli_get_number(client, "underrun-frames");
+    char gain[CLI_GAIN_BYTES];
+    char frames[60];
+    (void)snprintf(frames, sizeof frames, "%s%llu frames missing", has_output ? ", " : "", missing);
+    cli_table_add(table, "  %s", cli_get_text(client, "name"));
+    cli_table_add(table, "%s",
+                  !cli_get_switch(client, "running")  ? "stopped"
+                  : has_output && has_input           ? "duplex"
+                  : has_output                        ? "plays"
+                                                      : "records");
+    cli_table_add(table, "%llu", cli_get_number(client, "pid"));
+    cli_table_add(table, "%s", "");
+    cli_table_add(table, "%s", "");
+    cli_table_add(table, "%llu", cli_get_number(client, "io-frames"));
+    for (unsigned i = 0; i < 5; i++)
+        cli_table_add(table, "%s", "");
+    cli_table_add(table, "%s", "");
+    cli_table_add(table, "%s%s%s", has_output ? cli_gain_text(cli_get_real(client, "gain-f64"), gain) : "",
+                  cli_get_switch(client, "mute") ? ", muted" : "",
+                  missing > 0 ? frames : "");
+}
+
+/* Rows until the screen is full. */
+static void
+add_rows(struct cli_table *table, const OSDictionary *const *devices, size_t count, size_t rows)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < count && (rows == 0 || used < rows); i++) {
+        const OSArray *const clients = cli_get_array(devices[i], "clients");
+        add_device(table, devices[i]);
+        used++;
+        for (size_t k = 0; k < cli_count(clients) && (rows == 0 || used < rows); k++, used++)
+            add_client(table, cli_at(clients, k));
+    }
+}
+
+static size_t
+count_clients(const OSArray *devices)
+{
+    size_t clients = 0;
+    for (size_t i = 0; i < cli_count(devices); i++)
+        clients += cli_count(cli_get_array(cli_at(devices, i), "clients"));
+    return clients;
+}
+
+int
+top_print(const OSDictionary *sample, enum top_order order, size_t rows, size_t width)
+{
+    const OSArray *const devices = cli_get_array(sample, "devices");
+    const size_t count = cli_count(devices);
+    const OSDictionary **const ordered = calloc(count + 1, sizeof(const OSDictionary *));
+    if (!ordered)
+        return cli_fail(CLI_FAILED, "no memory");
+    for (size_t i = 0; i < count; i++)
+        ordered[i] = cli_at(devices, i);
+    qsort_r(ordered, count, sizeof *ordered, compare, &order);
+
+    const time_t seconds = (time_t)cli_get_real(sample, "time-f64");
+    struct tm local = {0};
+    char clock[16] = "";
+    (void)localtime_r(&seconds, &local);
+    (void)strftime(clock, sizeof clock, "%H:%M:%S", &local);
+    (void)printf("%s  devices %zu, clients %zu\n", clock, count, count_clients(devices));
+
+    struct cli_table table;
+    cli_table_init(&table, columns, sizeof columns / sizeof columns[0]);
+    add_rows(&table, ordered, count, rows > 3 ? rows - 3 : rows); // below the line above and the titles
+    const int code = cli_table_print(&table, stdout, width);
+    cli_table_finish(&table);
+    free(ordered);
+    return code;
+}
