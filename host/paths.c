@@ -23,6 +23,7 @@ no_memory(dx_error *error)
     return dx_error_set(error, kIOReturnNoMemory, "no memory for a path");
 }
 
+/* A path, with one slash where there are several, and none at the end. */
 __attribute__((format(printf, 2, 3))) static kern_return_t
 print_path(char **ret_path, const char *format, ...)
 {
@@ -33,8 +34,14 @@ print_path(char **ret_path, const char *format, ...)
     va_end(arguments);
     if (length < 0)
         return kIOReturnNoMemory;
-    for (int end = length; end > 1 && path[end - 1] == '/'; end--)
-        path[end - 1] = '\0';
+    char *to = path;
+    for (const char *from = path; *from; from++) {
+        if (from[0] != '/' || from[1] != '/')
+            *to++ = *from;
+    }
+    if (to > path + 1 && to[-1] == '/')
+        to--;
+    *to = '\0';
     *ret_path = path;
     return kIOReturnSuccess;
 }
@@ -118,7 +125,7 @@ find_xdg(const char *variable, const char *in_home, const char *inside, char **r
     char *home = NULL;
     kern_return_t status = copy_home(&home, error);
     if (status == kIOReturnSuccess)
-        status = print_path(ret_path, "%s/%s/%s", strcmp(home, "/") == 0 ? "" : home, in_home, inside);
+        status = print_path(ret_path, "%s/%s/%s", home, in_home, inside);
     free(home);
     return status;
 }
