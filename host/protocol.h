@@ -58,7 +58,9 @@
 #define DX_OP_CREATE "create"           // kind, options -> uid
 #define DX_OP_REMOVE "remove"           // uid
 #define DX_OP_SET_DEFAULT "set-default" // uid, direction (0: both, 1: input, 2: output); no uid: none
-#define DX_OP_DRIVERS "drivers"         // -> drivers: [{bundle, path, version, state, why, restarts, entitlements}]
+#define DX_OP_DRIVERS "drivers"         // -> drivers: [{bundle, path, version, running-version, state (of machine.md,
+                                        //   or "refused"), why, restarts, entitlements, network, programs (granted),
+                                        //   open (parts of the sandbox that do not hold)}]
 #define DX_OP_APPROVE "approve"         // bundle: identifier or path
 #define DX_OP_REVOKE "revoke"           // bundle
 #define DX_OP_RESTART "restart"         // bundle or uid: the new version takes over
@@ -92,9 +94,10 @@
  * (`set`, `get-property`, `statistics`, `describe`) too.  A join of a session that it has already changes nothing, and
  * is answered as the first one.
  */
-#define DX_OP_LOAD "load"   // token, socket, path (of the bundle), personality (name; none: all of them), properties,
-                            //   incarnation, saved-state, network (bool), before: [{uid, recorder (fd), frame, host-ns,
-                            //   ns-per-frame-f64}]; answered at once, `loaded` tells how it ended
+#define DX_OP_LOAD "load" // token, socket, path (of the bundle), personality (name; none: all of them), properties,
+                          //   sandbox ("off": none), incarnation, saved-state, network (bool), before: [{uid,
+                          //   recorder (fd), frame, host-ns, ns-per-frame-f64}]; answered at once, `loaded` tells how
+                          //   it ended
 #define DX_OP_JOIN "join"   // as open, with uid, gain-f64, mute, name, pid -> ring (fd), member
 #define DX_OP_TUNE "tune"   // session, gain-f64, mute
 #define DX_OP_LEAVE "leave" // session

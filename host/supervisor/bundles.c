@@ -293,6 +293,7 @@ add_state(const struct dx_supervisor *supervisor, const struct dx_bundle_entry *
     dx_error why = {""};
     const char *state = "idle";
     const char *running_version = NULL;
+    OSArray *open_parts = NULL;
     uint64_t restarts = 0;
     if (entry->why[0])
         state = "refused";
@@ -306,6 +307,8 @@ add_state(const struct dx_supervisor *supervisor, const struct dx_bundle_entry *
         restarts += unit->restarts;
         if (unit->pid > 0)
             running_version = unit->version;
+        if (unit->open_parts)
+            open_parts = unit->open_parts;
         if (strcmp(state, "unapproved") != 0 && unit->state != DX_UNIT_IDLE) {
             state = dx_unit_state_name(unit);
             sentence = unit->why.message;
@@ -314,6 +317,7 @@ add_state(const struct dx_supervisor *supervisor, const struct dx_bundle_entry *
     return OSDictionarySetStringValue(to, DX_KEY_STATE, state) &&
            OSDictionarySetUInt64Value(to, DX_KEY_RESTARTS, restarts) &&
            (!sentence[0] || OSDictionarySetStringValue(to, DX_KEY_WHY, sentence)) &&
+           (!open_parts || OSDictionarySetObject(to, "open", open_parts)) &&
            (!running_version || OSDictionarySetStringValue(to, "running-version", running_version));
 }
 

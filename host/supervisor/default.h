@@ -10,8 +10,8 @@
 void dx_defaults_read(struct dx_supervisor *supervisor);
 
 /**
- * The UID of the default device, borrowed; NULL where there is none: what the user chose, where it is there, else the
- * first device that may be it.
+ * The UID of the default device, borrowed; NULL where there is none: what the user chose, where it is there, else
+ * the first device that may be it.
  */
 const char *dx_default_find(const struct dx_supervisor *supervisor, bool is_input);
 

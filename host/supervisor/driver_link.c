@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,6 +79,8 @@ send_load(struct dx_unit *unit)
                 OSDictionarySetStringValue(load, "path", unit->path) &&
                 OSDictionarySetUInt64Value(load, DX_KEY_INCARNATION, unit->incarnation) &&
                 dx_wire_set_bool(load, "network", unit->has_network) && add_all_before(unit, load, fds, &fd_count);
+    if (done && unit->supervisor->config.sandbox_off)
+        done = OSDictionarySetStringValue(load, "sandbox", "off");
     if (done && unit->declared_uid)
         done = add_declared(unit, load);
     else if (done && unit->personality)
@@ -107,15 +110,19 @@ send_answer(struct dx_unit *unit, uint64_t id, kern_return_t status, const char 
 }
 
 static void
-answer_hello(struct dx_unit *unit, uint64_t id)
+answer_hello(struct dx_unit *unit, const OSDictionary *hello)
 {
+    unit->said_hello = true;
+    (void)snprintf(unit->protocol, sizeof unit->protocol, "%u.%u",
+                   (uint32_t)dx_wire_get_number(hello, DX_KEY_MAJOR, 0),
+                   (uint32_t)dx_wire_get_number(hello, DX_KEY_MINOR, 0));
     OSDictionary *body = OSDictionaryCreate(6);
     if (body && !(OSDictionarySetUInt64Value(body, DX_KEY_MAJOR, DX_PROTOCOL_MAJOR) &&
                   OSDictionarySetUInt64Value(body, DX_KEY_MINOR, DX_PROTOCOL_MINOR) &&
                   OSDictionarySetStringValue(body, "version", DX_VERSION) &&
                   OSDictionarySetUInt64Value(body, "pid", (uint64_t)getpid())))
         OSSafeReleaseNULL(body);
-    (void)send_answer(unit, id, kIOReturnSuccess, NULL, body);
+    (void)send_answer(unit, dx_wire_get_number(hello, DX_KEY_ID, 0), kIOReturnSuccess, NULL, body);
 }
 
 static void
@@ -128,8 +135,7 @@ take_hello(struct dx_unit *unit, const OSDictionary *body)
         dx_unit_kill(unit, "speaks another version of the protocol, and was killed: install all of one release");
         return;
     }
-    unit->said_hello = true;
-    answer_hello(unit, dx_wire_get_number(body, DX_KEY_ID, 0));
+    answer_hello(unit, body);
     send_load(unit);
 }
 
@@ -240,7 +246,10 @@ take_loaded(struct dx_unit *unit, const OSDictionary *body)
 {
     const kern_return_t status = (kern_return_t)dx_wire_get_number(body, DX_KEY_STATUS, kIOReturnSuccess);
     const char *const sentence = dx_wire_get_string(body, DX_KEY_ERROR);
+    OSArray *const open_parts = dx_wire_get_array(body, "open");
     unit->is_learning = false;
+    OSObjectRelease(unit->open_parts);
+    unit->open_parts = OSObjectRetain(open_parts);
     if (status == kIOReturnSuccess) {
         dx_unit_loaded(unit);
         dx_keep_learned(unit);
@@ -375,8 +384,7 @@ dx_unit_adopt(struct dx_supervisor *supervisor, const struct dx_channel *channel
     unit->channel = NULL;
     if (!dx_unit_connect(unit, socket))
         return dx_error_set(error, kIOReturnNoMemory, "no memory for the connection");
-    unit->said_hello = true;
-    answer_hello(unit, dx_wire_get_number(hello, DX_KEY_ID, 0));
+    answer_hello(unit, hello);
     dx_log_detail(supervisor, "%s: process %ld is connected again", unit->key, (long)unit->pid);
     unit->state = DX_UNIT_STARTING;
     dx_unit_loaded(unit);

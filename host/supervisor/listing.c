@@ -267,6 +267,7 @@ dx_listing_complete(const struct dx_listing *listing, OSDictionary *description,
     bool done = OSDictionarySetStringValue(description, DX_KEY_UID, listing->uid) &&
                 OSDictionarySetStringValue(description, DX_KEY_STATE, dx_unit_state_name(unit)) &&
                 OSDictionarySetUInt64Value(description, DX_KEY_RESTARTS, unit->restarts) &&
+                OSDictionarySetStringValue(description, "protocol", unit->protocol) &&
                 add_declaration(listing, description);
     if (unit->identifier)
         done = done && OSDictionarySetStringValue(description, DX_KEY_BUNDLE, unit->identifier);

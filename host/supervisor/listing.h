@@ -10,8 +10,8 @@
 #include "host/supervisor/program.h"
 
 /*
- * Of each device a brief description is kept: all but the lists of formats, which are large.  The whole of it comes
- * from the driver, while there is one, else from what was kept (keep.c) or from the declaration.
+ * Of each device a brief description is kept: all but the lists of formats, which are large.  The whole of it
+ * comes from the driver, while there is one, else from what was kept (keep.c) or from the declaration.
  */
 struct dx_listing {
     struct dx_listing *next;

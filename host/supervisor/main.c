@@ -22,6 +22,7 @@ static const char usage[] = "Usage: dextrald [OPTIONS]\n"
                             "  --driver PATH  a driver bundle (Name.dext) besides those that are installed;\n"
                             "                 may be given several times\n"
                             "  --socket PATH  where to listen, instead of `socket` in the runtime folder\n"
+                            "  --no-sandbox   let drivers do whatever this user may: to look for faults in one\n"
                             "  --verbose      say more on the standard error output\n"
                             "  --help         show this text\n"
                             "  --version      show the version\n";
@@ -30,11 +31,15 @@ static const char usage[] = "Usage: dextrald [OPTIONS]\n"
 static int
 parse_options(int count, char **arguments, struct dx_supervisor_config *config, const char **bundles)
 {
-    enum { DRIVER = 256, SOCKET, VERBOSE, HELP, VERSION };
+    enum { DRIVER = 256, SOCKET, NO_SANDBOX, VERBOSE, HELP, VERSION };
     static const struct option options[] = {
-        {"driver", required_argument, NULL, DRIVER}, {"socket", required_argument, NULL, SOCKET},
-        {"verbose", no_argument, NULL, VERBOSE},     {"help", no_argument, NULL, HELP},
-        {"version", no_argument, NULL, VERSION},     {NULL, 0, NULL, 0},
+        {"driver", required_argument, NULL, DRIVER},
+        {"socket", required_argument, NULL, SOCKET},
+        {"no-sandbox", no_argument, NULL, NO_SANDBOX},
+        {"verbose", no_argument, NULL, VERBOSE},
+        {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},
+        {NULL, 0, NULL, 0},
     };
     size_t bundle_count = 0;
     int option;
@@ -45,6 +50,9 @@ parse_options(int count, char **arguments, struct dx_supervisor_config *config, 
             break;
         case SOCKET:
             config->socket_path = optarg;
+            break;
+        case NO_SANDBOX:
+            config->sandbox_off = true;
             break;
         case VERBOSE:
             config->verbose = true;

@@ -211,7 +211,45 @@ create_live_option(const struct dx_listing *listing, const char *name)
     return call;
 }
 
-/* What is not in force at once is from the driver's next start on; where nobody has the device open, that is soon. */
+/* {name, value}: an option as it was. */
+static OSDictionary *
+copy_option(const struct dx_listing *listing, const char *name)
+{
+    const struct dx_declared *const declared =
+        dx_declarations_find(listing->supervisor->declarations, listing->unit->declared_uid);
+    const size_t place = declared ? dx_kind_find_option(declared->kind, name) : SIZE_MAX;
+    OSDictionary *option = place != SIZE_MAX ? OSDictionaryCreate(2) : NULL;
+    if (option && !(OSDictionarySetStringValue(option, DX_KEY_NAME, name) &&
+                    OSDictionarySetStringValue(option, "value", declared->values[place])))
+        OSSafeReleaseNULL(option);
+    return option;
+}
+
+/* What the running driver refuses is not kept either. */
+static void
+live_option_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct dx_call_context *context,
+                 kern_return_t status, const char *sentence, struct dx_message *answer)
+{
+    (void)answer;
+    const OSDictionary *const before = context->object;
+    struct dx_listing *const listing = dx_listing_find_number(supervisor, context->number);
+    dx_error error;
+    if (listing && status == kIOReturnSuccess) {
+        OSObjectRelease(unit->options);
+        unit->options = dx_declared_copy_options(dx_declarations_find(supervisor->declarations, listing->uid));
+    } else if (listing && before &&
+               dx_declarations_set_option(
+                   supervisor->declarations, listing->uid, dx_wire_get_string(before, DX_KEY_NAME),
+                   OSDictionaryGetObject(before, "value"), NULL, &error) != kIOReturnSuccess) {
+        dx_log("%s", error.message);
+    }
+    if (listing)
+        dx_listing_changed(listing);
+    OSObjectRelease(context->object);
+    dx_answer(supervisor, context->ticket, status, sentence, NULL, NULL, 0);
+}
+
+/* What is not in force at once is from the driver's next start on; that is soon, where nobody has it open. */
 static void
 set_option(const struct dx_request *request, struct dx_listing *listing)
 {
@@ -220,6 +258,7 @@ set_option(const struct dx_request *request, struct dx_listing *listing)
     dx_error error = {""};
     bool is_live = false;
     kern_return_t status;
+    OSDictionary *const before = name && listing->unit->declared_uid ? copy_option(listing, name) : NULL;
     if (!listing->unit->declared_uid)
         status = dx_error_set(&error, kIOReturnUnsupported, "%s is no declared device and has no options",
                               listing->uid);
@@ -228,14 +267,16 @@ set_option(const struct dx_request *request, struct dx_listing *listing)
     else
         status = dx_declarations_set_option(supervisor->declarations, listing->uid, name,
                                             OSDictionaryGetObject(request->body, "value"), &is_live, &error);
-    if (status != kIOReturnSuccess) {
-        dx_answer(supervisor, request->ticket, status, error.message, NULL, NULL, 0);
+    const bool is_running = listing->has_driver && listing->unit->state == DX_UNIT_RUNNING;
+    if (status == kIOReturnSuccess && is_live && is_running) {
+        const struct dx_call_context context = {
+            .ticket = request->ticket, .number = listing->number, .object = before};
+        dx_unit_call(listing->unit, create_live_option(listing, name), NULL, 0, live_option_done, &context);
         return;
     }
-    const bool is_running = listing->has_driver && listing->unit->state == DX_UNIT_RUNNING;
-    if (is_live && is_running) {
-        const struct dx_call_context context = {.ticket = request->ticket};
-        dx_unit_call(listing->unit, create_live_option(listing, name), NULL, 0, pass_done, &context);
+    OSObjectRelease(before);
+    if (status != kIOReturnSuccess) {
+        dx_answer(supervisor, request->ticket, status, error.message, NULL, NULL, 0);
         return;
     }
     if (is_running && listing->session_count == 0)

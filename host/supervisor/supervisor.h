@@ -17,11 +17,11 @@
  *     program      a connection of a program (program.c); its requests (request*.c)
  *     session      a client of a device: of a program, or unclaimed (session.c, join.c)
  *     listing      a device in the directory (listing.c); it has sessions and a unit
- *     unit         what runs in one driver process, whether it runs now or not: a declared device, or a personality
- *                  of a bundle (unit.c: its life; spawn.c: its process; driver_link.c: what it says; call.c: what it
- *                  is asked)
+ *     unit         what runs in one driver process, whether it runs now or not: a declared device, or a
+ *                  personality of a bundle (unit.c: its life; spawn.c: its process; driver_link.c: what it says;
+ *                  call.c: what it is asked)
  *
- * Whatever waits for an answer keeps numbers, not pointers: a program, a session or a unit may be gone when it comes.
+ * Whatever waits for an answer keeps numbers, not pointers: a program, a session or a unit may be gone by then.
  */
 #define DX_MAX_PROGRAMS 1024u
 #define DX_MAX_REFUSED 64u // connections that are told why they are refused, besides
@@ -48,6 +48,7 @@ struct dx_supervisor_config {
     const char *const *bundles; // --driver; NULL at the end
     const char *socket_path;    // --socket, or NULL
     int listen_fd;              // handed by a service manager; -1: none
+    bool sandbox_off;           // --no-sandbox
     bool verbose;
 };
 

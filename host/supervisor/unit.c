@@ -78,6 +78,7 @@ dx_unit_release(struct dx_unit *unit)
     }
     OSObjectRelease(unit->follows);
     OSObjectRelease(unit->options);
+    OSObjectRelease(unit->open_parts);
     OSObjectRelease(unit->saved_state);
     free(unit->key);
     free(unit->identifier);

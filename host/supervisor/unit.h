@@ -45,6 +45,8 @@ struct dx_unit {
     struct dx_watch *pid_watch;
     struct dx_channel *channel; // NULL: not connected
     bool said_hello;
+    char protocol[24];         // of it: "1.0"
+    OSArray *open_parts;       // names of the sandbox's parts that do not hold; or NULL
     char token[DX_TOKEN_BYTES];
     struct dx_loop_timer *timer; // of the state: load, idle, pause, quit, reconnection
     uint64_t loaded_ns;          // when it was
@@ -164,8 +166,8 @@ void dx_listing_tell_followers(struct dx_listing *listing);
 struct dx_call_context {
     struct dx_ticket ticket;
     uint64_t session;
-    uint64_t connection;
     uint64_t number;
+    OSObjectPtr object; // whoever is told of the end releases it
 };
 
 /**
