@@ -70,6 +70,7 @@ static void
 tell_listener(void *context)
 {
     dx_directory *const directory = context;
+    dx_remote_user_clients_tell(directory);
     for (;;) {
         dx_connection_lock(directory->connection);
         struct dx_directory_event *const event = directory->events;
@@ -224,6 +225,8 @@ take_event(void *context, struct dx_message *message)
         take_description(directory, uid, dx_wire_get_dictionary(body, DX_KEY_DESCRIPTION));
     else if (strcmp(event, DX_EVENT_NEW_DRIVER) == 0)
         dx_remote_new_driver(directory, message);
+    else if (strcmp(event, DX_EVENT_COMPLETION) == 0)
+        dx_remote_user_clients_take(directory, body);
     else if (strcmp(event, DX_EVENT_DEFAULT) == 0)
         take_defaults(directory, dx_wire_get_string(body, "input"), dx_wire_get_string(body, "output"));
     else if (!device || !device->is_listed) // what follows is about one that is known
@@ -242,6 +245,7 @@ lose_supervisor(void *context)
 {
     dx_directory *const directory = context;
     directory->is_lost = true;
+    dx_remote_user_clients_end(directory);
     dx_directory_tell(directory, DX_EVENT_SUPERVISOR_LOST, NULL, kIOReturnSuccess);
 }
 

@@ -62,6 +62,7 @@ struct dx_directory {
     uint32_t listing;                 // number of the newest list
     char *default_uids[2];            // of input and output; NULL: none
     struct dx_remote_session *sessions;
+    struct dx_driver_connection *driver_connections;
     struct dx_directory_event *events; // the oldest first
     bool was_greeted;                  // what there was at first is no news
     bool is_lost;                      // the listener was told so
@@ -125,5 +126,16 @@ void dx_remote_new_driver(dx_directory *directory, struct dx_message *message);
  * Thread: the connection's, without the lock.
  */
 kern_return_t dx_remote_open_again(dx_directory *directory);
+
+/* ---- remote_user_client.c ---- */
+
+/** A completion came, or the end of a connection to a driver.  With the lock. */
+void dx_remote_user_clients_take(dx_directory *directory, const OSDictionary *body);
+
+/** The supervisor is gone, and with it all connections to drivers.  With the lock. */
+void dx_remote_user_clients_end(dx_directory *directory);
+
+/** Calls the completions of what has come.  Thread: the connection's, without the lock. */
+void dx_remote_user_clients_tell(dx_directory *directory);
 
 #endif /* DX_HOST_DIRECTORY_STATE_H */
