@@ -4,6 +4,7 @@
 #include "host/driver/process.h"
 
 #include "host/driver/state.h"
+#include "host/driver/user_clients.h"
 #include "host/protocol.h"
 
 #include <errno.h>
@@ -117,6 +118,7 @@ dx_process_quit(struct dx_driver_process *process, int exit_status)
     process->exit_status = exit_status;
     dx_loop_timer_set(process->quit_timer, QUIT_NS);
     dx_process_leave_all(process);
+    dx_user_clients_leave_all(process);
     dx_process_check_quit(process);
 }
 
@@ -146,6 +148,7 @@ lose_supervisor(struct dx_driver_process *process)
     process->channel = NULL;
     process->connection++;
     dx_process_realtime_give_up(process);
+    dx_user_clients_leave_all(process);
     if (!process->token || !process->socket_path) {
         dx_process_quit(process, DX_DRIVER_EXIT_NOT_STARTED);
         return;
@@ -238,6 +241,10 @@ take_request(struct dx_driver_process *process, const char *operation, struct dx
         {DX_OP_GET_PROPERTY, dx_process_get_property},
         {DX_OP_DESCRIBE, dx_process_describe},
         {DX_OP_STATISTICS, dx_process_statistics},
+        {DX_OP_USER_CLIENT_OPEN, dx_user_clients_open},
+        {DX_OP_USER_CLIENT_CALL, dx_user_clients_call},
+        {DX_OP_USER_CLIENT_MAP, dx_user_clients_map},
+        {DX_OP_USER_CLIENT_CLOSE, dx_user_clients_close},
         {DX_OP_QUIT, answer_quit},
     };
     struct dx_process_job *const job = dx_process_job_take(process, message);

@@ -32,6 +32,7 @@ struct dx_driver_process;
 struct dx_process_memory;
 struct dx_process_watchdog;
 struct dx_process_realtime;
+struct dx_process_user_client;
 
 struct dx_process_device {
     struct dx_process_device *next;
@@ -109,6 +110,8 @@ struct dx_driver_process {
     struct dx_process_device *devices;
     struct dx_process_session *sessions;
     uint32_t session_count;
+    struct dx_process_user_client *user_clients;
+    uint64_t last_user_client; // number
     uint32_t jobs;     // under way: all of them are over before the process goes
     bool is_unloading; // they were
 
