@@ -98,7 +98,6 @@ struct dx_supervisor {
     char *told_default[2]; // as programs were told
     struct dx_incident_log *incidents;
     struct dx_user_client *user_clients;
-    uint64_t last_connection;
 
     struct dx_loop_timer *tell_timer; // descriptions that have changed are told together
     bool is_telling;                  // the timer is set

@@ -3,6 +3,7 @@
 
 #include "host/supervisor/user_client.h"
 
+#include "core/clock.h"
 #include "core/pages.h"
 #include "host/error.h"
 #include "host/protocol.h"
@@ -103,13 +104,26 @@ dx_user_clients_leave_program(struct dx_supervisor *supervisor, uint64_t program
     }
 }
 
+/* A completion without a call: none comes any more. */
+static void
+tell_end(struct dx_supervisor *supervisor, const struct dx_user_client *client)
+{
+    struct dx_program *const program = dx_program_find(supervisor, client->program);
+    OSDictionary *const event = program ? dx_event_create(DX_EVENT_COMPLETION) : NULL;
+    if (event && OSDictionarySetUInt64Value(event, "connection", client->number))
+        dx_program_tell(program, event, NULL, 0);
+    OSObjectRelease(event);
+}
+
 void
 dx_user_clients_leave_unit(struct dx_unit *unit)
 {
     for (struct dx_user_client *client = unit->supervisor->user_clients, *next; client; client = next) {
         next = client->next;
-        if (client->unit == unit->number)
-            remove_client(unit->supervisor, client);
+        if (client->unit != unit->number)
+            continue;
+        tell_end(unit->supervisor, client);
+        remove_client(unit->supervisor, client);
     }
 }
 
@@ -171,6 +185,17 @@ check_consent(struct dx_supervisor *supervisor, const struct dx_unit *unit, cons
                                                                                      : kIOReturnNotPermitted;
 }
 
+/* Random, so that a number of an earlier supervisor means nothing here. */
+static uint64_t
+choose_number(struct dx_supervisor *supervisor)
+{
+    uint64_t number;
+    do
+        number = dx_clock_random(dx_clock_host());
+    while (!number || find_client(supervisor, number));
+    return number;
+}
+
 static void
 open_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct dx_call_context *context,
           kern_return_t status, const char *sentence, struct dx_message *answer)
@@ -182,9 +207,10 @@ open_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct d
     if (status == kIOReturnSuccess && is_awaited) {
         client = calloc(1, sizeof *client);
         body = OSDictionaryCreate(4);
-        if (client && body && OSDictionarySetUInt64Value(body, "connection", supervisor->last_connection + 1)) {
-            *client = (struct dx_user_client){supervisor->user_clients, ++supervisor->last_connection,
-                                              context->ticket.program, unit->number, driver_number};
+        const uint64_t number = choose_number(supervisor);
+        if (client && body && OSDictionarySetUInt64Value(body, "connection", number)) {
+            *client = (struct dx_user_client){supervisor->user_clients, number, context->ticket.program, unit->number,
+                                              driver_number};
             supervisor->user_clients = client;
         } else {
             status = kIOReturnNoMemory;
