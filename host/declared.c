@@ -159,7 +159,7 @@ append_scalar(struct text *text, OSObjectPtr value)
     const OSString *const string = OSDynamicCast(OSString, value);
     if (string) {
         append(text, OSStringGetCStringNoCopy(string));
-        return strlen(OSStringGetCStringNoCopy(string)) == OSStringGetLength(string);
+        return true;
     }
     if (OSDynamicCast(OSBoolean, value)) {
         append(text, OSBooleanGetValue(value) ? "yes" : "no");
@@ -190,7 +190,7 @@ copy_text(const char *name, OSObjectPtr value, char **ret_text, dx_error *error)
     if (!is_fine) {
         free(text.bytes);
         return dx_error_set(error, kIOReturnBadArgument,
-                            "%.100s must be a text without NUL, a number, yes or no, or a list of these", name);
+                            "%.100s must be a text, a number, yes or no, or a list of these", name);
     }
     *ret_text = text.bytes;
     return kIOReturnSuccess;

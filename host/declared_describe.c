@@ -273,8 +273,8 @@ describe_device(const struct dx_declared *declared, const struct shape *shape)
         return NULL;
     (void)snprintf(info->name, sizeof info->name, "%s", get_value(declared, "name"));
     (void)snprintf(info->manufacturer, sizeof info->manufacturer, MANUFACTURER);
-    info->can_be_default_input = true;
-    info->can_be_default_output = true;
+    info->can_be_default_input = shape->is_mixable; // what one program has for itself is no default
+    info->can_be_default_output = shape->is_mixable;
     info->sample_rate_hz = shape->rates_hz[0];
     info->default_io_frames = IO_FRAMES;
     info->io_frames = IO_FRAMES < most_io_frames ? IO_FRAMES : most_io_frames;
