@@ -52,8 +52,9 @@ struct dx_connection {
     bool is_broken;   // the socket is of no more use
     bool is_ready;    // the hello was said, and greet() was successful
     bool is_ending;
-    bool is_wanted;    // somebody waits for an attempt to connect
-    uint32_t attempts; // that have ended
+    bool is_wanted;    // somebody waits for an attempt to connect that has not yet begun
+    uint32_t attempts; // that have begun
+    uint32_t attempts_ended;
     kern_return_t failure; // of the last attempt
     dx_error failure_text;
     uint64_t pause_ns;
@@ -214,14 +215,14 @@ wait_for_change(struct dx_connection *connection, uint64_t deadline_ns)
     return pthread_cond_timedwait(&connection->changed, &connection->lock, &deadline) != ETIMEDOUT;
 }
 
-/* Waits for one attempt to connect.  With the lock. */
+/* Waits for an attempt to connect that begins now: one that is under way may have found nobody.  With the lock. */
 static kern_return_t
 ask_for_connection(struct dx_connection *connection, uint64_t deadline_ns, dx_error *error)
 {
-    const uint32_t attempts = connection->attempts;
+    const uint32_t attempt = connection->attempts + 1u;
     connection->is_wanted = true;
     wake_thread(connection);
-    while (!may_ask(connection) && connection->attempts == attempts) {
+    while (!may_ask(connection) && (int32_t)(connection->attempts_ended - attempt) < 0) {
         if (!wait_for_change(connection, deadline_ns))
             return dx_error_set(error, kIOReturnTimeout, "the supervisor does not answer");
     }
@@ -247,8 +248,11 @@ send_request(struct dx_connection *connection, const struct waiter *waiter, uint
             return kIOReturnNoMemory;
         if (r == -EMSGSIZE)
             return kIOReturnNoSpace;
-        if (r != -EAGAIN) // the thread will see it too
+        if (r != -EAGAIN) { // its end, which the thread may not have seen yet
+            connection->is_broken = true;
+            wake_thread(connection);
             return kIOReturnNotReady;
+        }
         if (now_ns() >= deadline_ns)
             return kIOReturnTimeout;
         /* The number may mean something else by then: a moment later it is looked at again. */
@@ -276,49 +280,76 @@ wait_for_answer(struct dx_connection *connection, const struct waiter *waiter, u
     }
 }
 
-/* With the lock. */
-static kern_return_t
-ask(struct dx_connection *connection, const struct dx_request *request, struct waiter *waiter, dx_error *error)
+static void
+delist(struct dx_connection *connection, const struct waiter *waiter)
 {
-    const uint64_t deadline_ns = find_deadline(connection);
-    if (!may_ask(connection)) {
-        if (dx_task_self() == connection->self)
-            return dx_error_set(error, kIOReturnNotReady, "the supervisor is gone");
-        const kern_return_t connected = ask_for_connection(connection, deadline_ns, error);
-        if (connected != kIOReturnSuccess)
-            return connected;
-    }
+    struct waiter **const at = find_waiter(connection, waiter->id);
+    if (*at)
+        *at = waiter->next;
+}
 
+/* Gives it a number and sends it.  With the lock. */
+static kern_return_t
+send_once(struct dx_connection *connection, struct waiter *waiter, uint64_t deadline_ns)
+{
+    const struct dx_request *const request = waiter->request;
     waiter->id = ++connection->last_id;
-    waiter->request = request;
+    waiter->is_lost = false;
     if (!OSDictionarySetStringValue(request->body, DX_KEY_OPERATION, request->operation) ||
         !OSDictionarySetUInt64Value(request->body, DX_KEY_ID, waiter->id))
-        return dx_error_set(error, kIOReturnNoMemory, "no memory");
+        return kIOReturnNoMemory;
     waiter->next = connection->waiters;
     connection->waiters = waiter;
-    kern_return_t status = send_request(connection, waiter, deadline_ns);
-    if (status == kIOReturnSuccess)
-        wait_for_answer(connection, waiter, deadline_ns);
+    const kern_return_t status = send_request(connection, waiter, deadline_ns);
+    if (status != kIOReturnSuccess)
+        delist(connection, waiter);
+    return status;
+}
+
+/* With the lock.  What could not be sent is sent to the next supervisor, if there is one. */
+static kern_return_t
+send_to_somebody(struct dx_connection *connection, struct waiter *waiter, uint64_t deadline_ns, dx_error *error)
+{
+    const bool is_thread = dx_task_self() == connection->self;
+    for (;;) {
+        kern_return_t status = kIOReturnSuccess;
+        if (!may_ask(connection))
+            status = is_thread ? dx_error_set(error, kIOReturnNotReady, "the supervisor is gone")
+                               : ask_for_connection(connection, deadline_ns, error);
+        if (status != kIOReturnSuccess)
+            return status;
+        status = send_once(connection, waiter, deadline_ns);
+        if (status == kIOReturnSuccess)
+            return status;
+        if (status != kIOReturnNotReady || is_thread)
+            return dx_error_set(error, status, "%s: %s", waiter->request->operation, dx_return_string(status));
+    }
+}
+
+/* With the lock. */
+static kern_return_t
+ask(struct dx_connection *connection, struct waiter *waiter, dx_error *error)
+{
+    const uint64_t deadline_ns = find_deadline(connection);
+    const kern_return_t sent = send_to_somebody(connection, waiter, deadline_ns, error);
+    if (sent != kIOReturnSuccess)
+        return sent;
+    wait_for_answer(connection, waiter, deadline_ns);
     if (waiter->is_done) {
         const char *const why = waiter->answer.body ? dx_wire_get_string(waiter->answer.body, DX_KEY_ERROR) : NULL;
         return dx_error_set(error, waiter->status, "%s", why ? why : dx_return_string(waiter->status));
     }
-    struct waiter **const at = find_waiter(connection, waiter->id);
-    if (*at)
-        *at = waiter->next;
-    if (status == kIOReturnSuccess)
-        status = waiter->is_lost || !is_connected(connection) ? kIOReturnNotReady : kIOReturnTimeout;
-    return dx_error_set(error, status, "%s: %s", request->operation,
-                        status == kIOReturnTimeout    ? "the supervisor does not answer"
-                        : status == kIOReturnNotReady ? "the supervisor is gone"
-                                                      : dx_return_string(status));
+    delist(connection, waiter);
+    if (waiter->is_lost || !is_connected(connection))
+        return dx_error_set(error, kIOReturnNotReady, "%s: the supervisor is gone", waiter->request->operation);
+    return dx_error_set(error, kIOReturnTimeout, "%s: the supervisor does not answer", waiter->request->operation);
 }
 
 kern_return_t
 dx_connection_request(struct dx_connection *connection, const struct dx_request *request,
                       struct dx_message *ret_answer, dx_error *error)
 {
-    struct waiter waiter = {.status = kIOReturnNotReady};
+    struct waiter waiter = {.request = request};
     if (ret_answer)
         *ret_answer = waiter.answer;
     if (dx_connection_is_forked(connection))
@@ -326,7 +357,7 @@ dx_connection_request(struct dx_connection *connection, const struct dx_request 
     if (!request->body)
         return dx_error_set(error, kIOReturnNoMemory, "no memory");
     dx_connection_lock(connection);
-    const kern_return_t status = ask(connection, request, &waiter, error);
+    const kern_return_t status = ask(connection, &waiter, error);
     dx_connection_unlock(connection);
     if (ret_answer)
         *ret_answer = waiter.answer;
@@ -482,12 +513,15 @@ static void
 connect_again(struct dx_connection *connection)
 {
     dx_error error = {{0}};
+    dx_connection_lock(connection);
+    connection->attempts++;
+    connection->is_wanted = false;
+    dx_connection_unlock(connection);
     const kern_return_t status = connect_now(connection, &error);
     dx_connection_lock(connection);
     connection->failure = status;
     connection->failure_text = error;
-    connection->attempts++;
-    connection->is_wanted = false;
+    connection->attempts_ended = connection->attempts;
     if (status == kIOReturnSuccess)
         connection->pause_ns = 0;
     else if (connection->pause_ns)
