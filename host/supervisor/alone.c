@@ -51,20 +51,38 @@ read_page_line(const struct dx_device_page *page, struct dx_timeline_page *ret_l
     return true;
 }
 
+void
+dx_listing_keep_line(struct dx_listing *listing)
+{
+    const struct dx_device_page *page = NULL;
+    if (listing->page_fd < 0 || dx_device_page_map(listing->page_fd, NULL, &page) < 0)
+        return;
+    (void)read_page_line(page, &listing->last_line); // else the one of before stays
+    dx_device_page_unmap(page);
+}
+
+/* Whatever a client has seen, time does not go back: the line that is further counts. */
+static void
+choose_line(struct dx_timeline_page *chosen, const struct dx_timeline_page *line, uint64_t now_ns)
+{
+    if (chosen->state == DX_TIMELINE_NONE ||
+        dx_timeline_page_position(line, now_ns) > dx_timeline_page_position(chosen, now_ns))
+        *chosen = *line;
+}
+
 bool
 dx_listing_get_line(const struct dx_listing *listing, struct dx_timeline_page *ret_line)
 {
-    struct dx_timeline_page recorded;
-    struct dx_timeline_page shown;
-    const bool is_recorded = read_recorded_line(listing, &recorded);
-    const bool is_shown = listing->page.address && read_page_line(listing->page.address, &shown);
-    if (!is_recorded && !is_shown)
-        return false;
-    /* Whatever a client has seen, time does not go back. */
     const uint64_t now_ns = dx_now_ns();
-    const bool takes_shown = is_shown && (!is_recorded || dx_timeline_page_position(&shown, now_ns) >
-                                                              dx_timeline_page_position(&recorded, now_ns));
-    *ret_line = takes_shown ? shown : recorded;
+    struct dx_timeline_page chosen = listing->last_line;
+    struct dx_timeline_page line;
+    if (read_recorded_line(listing, &line))
+        choose_line(&chosen, &line, now_ns);
+    if (listing->page.address && read_page_line(listing->page.address, &line))
+        choose_line(&chosen, &line, now_ns);
+    if (chosen.state == DX_TIMELINE_NONE)
+        return false;
+    *ret_line = chosen;
     return true;
 }
 

@@ -199,6 +199,7 @@ void
 dx_listing_lose_driver(struct dx_listing *listing)
 {
     listing->has_driver = false;
+    dx_listing_keep_line(listing);
     if (listing->page_fd >= 0)
         close(listing->page_fd);
     listing->page_fd = -1;
@@ -229,8 +230,31 @@ describe_session(const struct dx_session *session)
     return to;
 }
 
+/* What its driver counts for a session, or NULL. */
+static const OSDictionary *
+find_counters(const OSArray *counters, uint64_t number)
+{
+    for (size_t i = 0; counters && i < OSArrayGetCount(counters); i++) {
+        const OSDictionary *const item = OSDynamicCast(OSDictionary, OSArrayGetObject(counters, i));
+        if (item && dx_wire_get_number(item, DX_KEY_SESSION, 0) == number)
+            return item;
+    }
+    return NULL;
+}
+
+/* Who knows a session's number is it, so that is not told. */
 static bool
-add_sessions(const struct dx_listing *listing, OSDictionary *description)
+add_counters(OSDictionary *to, const OSDictionary *counters)
+{
+    static const char *const keys[] = {"underrun-frames", "limited-samples"};
+    for (size_t i = 0; counters && i < sizeof keys / sizeof keys[0]; i++)
+        if (!OSDictionarySetUInt64Value(to, keys[i], dx_wire_get_number(counters, keys[i], 0)))
+            return false;
+    return true;
+}
+
+bool
+dx_listing_add_sessions(const struct dx_listing *listing, OSDictionary *description, const OSArray *counters)
 {
     OSArray *const sessions = OSArrayCreate(4);
     uint32_t count = 0;
@@ -240,7 +264,8 @@ add_sessions(const struct dx_listing *listing, OSDictionary *description)
         if (session->listing != listing || ++count > MAX_DESCRIBED_SESSIONS)
             continue;
         OSDictionary *const item = describe_session(session);
-        done = item && OSArraySetObject(sessions, item);
+        done = item && add_counters(item, find_counters(counters, session->number)) &&
+               OSArraySetObject(sessions, item);
         OSObjectRelease(item);
     }
     done = dx_wire_take(description, DX_KEY_SESSIONS, sessions) && done;
@@ -267,6 +292,7 @@ dx_listing_complete(const struct dx_listing *listing, OSDictionary *description,
     bool done = OSDictionarySetStringValue(description, DX_KEY_UID, listing->uid) &&
                 OSDictionarySetStringValue(description, DX_KEY_STATE, dx_unit_state_name(unit)) &&
                 OSDictionarySetUInt64Value(description, DX_KEY_RESTARTS, unit->restarts) &&
+                OSDictionarySetUInt64Value(description, "session-count", listing->session_count) &&
                 OSDictionarySetStringValue(description, "protocol", unit->protocol) &&
                 add_declaration(listing, description);
     if (unit->identifier)
@@ -278,7 +304,7 @@ dx_listing_complete(const struct dx_listing *listing, OSDictionary *description,
     if (unit->pid > 0)
         done = done && OSDictionarySetUInt64Value(description, DX_KEY_PID, (uint64_t)unit->pid) &&
                OSDictionarySetUInt64Value(description, DX_KEY_INCARNATION, unit->incarnation);
-    return done && (!with_sessions || add_sessions(listing, description));
+    return done && (!with_sessions || dx_listing_add_sessions(listing, description, NULL));
 }
 
 OSDictionary *

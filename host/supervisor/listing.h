@@ -33,6 +33,7 @@ struct dx_listing {
     /* What programs get while there is no driver. */
     struct dx_pages page;
     uint32_t page_incarnation;
+    struct dx_timeline_page last_line;     // of its last driver; DX_TIMELINE_NONE: none
     struct dx_lane *rings[DX_MAX_STREAMS]; // made when asked for
 
     struct dx_volume *volumes; // of programs by name; volume.c
@@ -75,6 +76,13 @@ OSDictionary *dx_listing_describe(const struct dx_listing *listing, bool with_se
 /** Adds to a description what only the supervisor knows. */
 bool dx_listing_complete(const struct dx_listing *listing, OSDictionary *description, bool with_sessions);
 
+/**
+ * Adds the sessions of a device, as far as they fit.
+ *
+ * @param counters  what its driver counts for each, in its answer to `statistics`; may be NULL.
+ */
+bool dx_listing_add_sessions(const struct dx_listing *listing, OSDictionary *description, const OSArray *counters);
+
 /** The whole description as it is known without a driver; +1, or NULL. */
 OSDictionary *dx_listing_copy_whole(const struct dx_listing *listing);
 
@@ -97,6 +105,9 @@ kern_return_t dx_listing_open_page(struct dx_listing *listing, int *ret_fd, uint
 
 /** An input ring of it in which nothing comes; as above. */
 kern_return_t dx_listing_open_ring(struct dx_listing *listing, uint32_t input, int *ret_fd);
+
+/** The driver goes: its line is remembered. */
+void dx_listing_keep_line(struct dx_listing *listing);
 
 /** Gives back what the two made. */
 void dx_listing_close_alone(struct dx_listing *listing);

@@ -162,6 +162,23 @@ request_get_property(struct dx_supervisor *supervisor, const struct dx_request *
         pass_on(request, listing);
 }
 
+/* The driver knows numbers of sessions only: here they get names. */
+static void
+statistics_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct dx_call_context *context,
+                kern_return_t status, const char *sentence, struct dx_message *answer)
+{
+    struct dx_listing *const listing = dx_listing_find_number(supervisor, context->number);
+    OSDictionary *body = answer ? OSDictionaryCreateWithDictionary(answer->body) : NULL;
+    (void)unit;
+    if (body && listing && !dx_listing_add_sessions(listing, body, dx_wire_get_array(answer->body, DX_KEY_SESSIONS)))
+        OSSafeReleaseNULL(body);
+    if (!listing)
+        OSSafeReleaseNULL(body);
+    if (status == kIOReturnSuccess && !body)
+        status = listing ? kIOReturnNoMemory : kIOReturnNoDevice;
+    dx_answer(supervisor, context->ticket, status, sentence, body, NULL, 0);
+}
+
 /* Who only watches starts no driver. */
 static void
 request_statistics(struct dx_supervisor *supervisor, const struct dx_request *request)
@@ -169,8 +186,10 @@ request_statistics(struct dx_supervisor *supervisor, const struct dx_request *re
     struct dx_listing *const listing = find_asked(supervisor, request);
     if (listing && (!listing->has_driver || listing->unit->state != DX_UNIT_RUNNING))
         dx_answer(supervisor, request->ticket, kIOReturnNotReady, "the device has no driver now", NULL, NULL, 0);
-    else if (listing)
-        pass_on(request, listing);
+    else if (listing) {
+        const struct dx_call_context context = {.ticket = request->ticket, .number = listing->number};
+        dx_unit_call(listing->unit, OSDictionaryCreateWithDictionary(request->body), NULL, 0, statistics_done, &context);
+    }
 }
 
 /* ---- set ---- */
