@@ -46,6 +46,7 @@ leave_folder(void)
     (void)snprintf(command, sizeof command, "chmod -R u+rwx %s; rm -rf %s", folder, folder);
     cr_assert(eq(int, chdir("/"), 0));
     cr_assert(eq(int, seteuid(getuid()), 0));
+    cr_assert(eq(int, setegid(getgid()), 0));
     cr_assert(eq(int, prctl(PR_SET_DUMPABLE, 1), 0)); // after another user's rights: what looks for leaks needs it
     cr_assert(eq(int, system(command), 0));
 }
