@@ -202,6 +202,7 @@ Test(catalogue, root_and_the_user_himself_may_own_drivers)
     cr_assert(eq(int, chmod("Roots.dext/Info.plist", 0600), 0));
     cr_assert(eq(int, seteuid(STRANGER), 0));
     expect_refused("Roots.dext", "Info.plist: Permission denied");
+    become_oneself();
 }
 
 Test(catalogue, what_is_neither_file_nor_folder_is_refused)

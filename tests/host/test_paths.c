@@ -103,6 +103,7 @@ Test(paths, a_user_without_a_login_has_a_folder_in_tmp)
     become_stranger();
     cr_assert(eq(int, setenv("XDG_RUNTIME_DIR", "/run", 1), 0)); // root's, as after `su`
     expect_path(DX_FOLDER_RUNTIME, "/tmp/dextral-54321");
+    become_oneself();
 }
 
 Test(paths, a_user_without_a_home_is_told_what_to_set)
@@ -117,6 +118,7 @@ Test(paths, a_user_without_a_home_is_told_what_to_set)
     cr_assert(eq(int, dx_paths_driver_folders(&list, &error), kIOReturnSuccess)); // no driver folder of its own
     cr_expect(eq(sz, list.count, 1));
     dx_path_list_finish(&list);
+    become_oneself();
 }
 
 Test(paths, a_variable_with_a_relative_path_is_refused)
@@ -271,6 +273,7 @@ Test(paths, a_socket_of_another_user_is_for_root_alone)
     cr_assert(eq(int, seteuid(STRANGER + 1), 0));
     set("DEXTRAL_RUNTIME_DIR", "run");
     expect_socket(kIOReturnNotPermitted, "belongs to user 54321, but this is user 54322");
+    become_oneself();
 }
 
 Test(paths, a_path_that_fits_no_socket_address_is_refused)
