@@ -212,8 +212,10 @@ take_device(struct dx_unit *unit, struct dx_message *message)
     }
     dx_listing_set_description(listing, description);
     dx_listing_gain_driver(listing, page_fd, (uint32_t)incarnation);
-    if (is_new)
+    if (is_new) {
         send_recorder(unit, listing);
+        dx_keep_learned(unit);
+    }
     recover_sessions(listing, dx_wire_get_array(message->body, DX_KEY_SESSIONS));
     for (struct dx_session *session = unit->supervisor->sessions; session; session = session->next)
         if (session->listing == listing && session->join == DX_JOIN_NONE)
