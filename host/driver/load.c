@@ -20,14 +20,15 @@ copy_string(const OSDictionary *body, const char *key, char **ret_copy)
 }
 
 static bool
-keep_request(struct dx_driver_process *process, struct dx_message *message)
+keep_request(struct dx_process_job *job, const struct dx_message *message)
 {
+    struct dx_driver_process *const process = job->process;
     const OSDictionary *const body = message->body;
     process->incarnation = (uint32_t)dx_wire_get_number(body, DX_KEY_INCARNATION, 0);
     process->has_network = dx_wire_get_bool(body, "network");
     process->properties = OSObjectRetain(dx_wire_get_dictionary(body, "properties"));
     process->saved_state = OSObjectRetain(dx_wire_get_dictionary(body, "saved-state"));
-    process->memory = dx_process_memory_create(body, message);
+    process->memory = dx_process_memory_create(job, message);
     return process->memory && copy_string(body, DX_KEY_TOKEN, &process->token) &&
            copy_string(body, "socket", &process->socket_path) && copy_string(body, "path", &process->path) &&
            copy_string(body, "personality", &process->personality);
@@ -231,7 +232,7 @@ dx_process_load(struct dx_process_job *job, struct dx_message *message)
     const char *const sandbox = dx_wire_get_string(message->body, "sandbox");
     struct dx_process_job *const load = dx_process_job_create(process, run_load, finish_load);
     process->state = DX_PROCESS_LOADING;
-    if (!load || !keep_request(process, message)) {
+    if (!load || !keep_request(job, message)) {
         free(load);
         dx_process_job_end(dx_process_job_fail(job, kIOReturnNoMemory, "no memory to load the driver"));
         dx_process_quit(process, DX_DRIVER_EXIT_NOT_STARTED);
@@ -240,6 +241,7 @@ dx_process_load(struct dx_process_job *job, struct dx_message *message)
     /* There is one thread, still: what is closed now is closed for all that follow. */
     close_sandbox(process, sandbox && strcmp(sandbox, "off") == 0);
     dx_process_job_end(job);
+    dx_process_follow_begin(process);
     if (!dx_process_realtime_create(process) || !dx_process_watchdog_create(process) ||
         !dx_process_job_start(load, process->work)) {
         dx_process_log("no memory, or no thread, to load the driver");

@@ -3,6 +3,7 @@
 
 #include "host/driver/process.h"
 
+#include "audio/follow.h"
 #include "host/driver/state.h"
 #include "host/driver/user_clients.h"
 #include "host/protocol.h"
@@ -197,6 +198,7 @@ take_greeting(struct dx_driver_process *process, const OSDictionary *body)
     process->has_left = false;
     dx_loop_timer_clear(process->lonely_timer);
     dx_process_tell_all(process);
+    dx_follow_ask_again();
 }
 
 static void
@@ -209,10 +211,12 @@ take_answer(struct dx_driver_process *process, const OSDictionary *body)
 }
 
 static void
-take_event(struct dx_driver_process *process, const char *event)
+take_event(struct dx_driver_process *process, const char *event, const struct dx_message *message)
 {
     if (strcmp(event, DX_EVENT_LEAVING) == 0)
         process->has_left = true;
+    else if (strcmp(event, DX_EVENT_FOLLOWED) == 0)
+        dx_process_take_followed(message);
 }
 
 static void
@@ -237,6 +241,7 @@ take_request(struct dx_driver_process *process, const char *operation, struct dx
         {DX_OP_STOP, dx_process_stop},
         {DX_OP_TUNE, dx_process_tune},
         {DX_OP_LEAVE, dx_process_leave},
+        {DX_OP_RECORD, dx_process_record},
         {DX_OP_SET, dx_process_set},
         {DX_OP_GET_PROPERTY, dx_process_get_property},
         {DX_OP_DESCRIBE, dx_process_describe},
@@ -248,19 +253,23 @@ take_request(struct dx_driver_process *process, const char *operation, struct dx
         {DX_OP_QUIT, answer_quit},
     };
     struct dx_process_job *const job = dx_process_job_take(process, message);
+    dx_process_handler handler = NULL;
+    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
+        if (strcmp(handlers[i].operation, operation) == 0)
+            handler = handlers[i].handler;
     if (!job)
         return;
-    if (process->state == DX_PROCESS_QUITTING) {
-        dx_process_job_end(dx_process_job_fail(job, kIOReturnNotReady, "the driver process is ending"));
-        return;
-    }
-    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
-        if (strcmp(handlers[i].operation, operation) == 0) {
-            handlers[i].handler(job, message);
-            return;
-        }
-    dx_process_job_end(dx_process_job_fail(job, kIOReturnUnsupported,
-                                           "this driver process does not know the request %.80s", operation));
+    if (!handler)
+        (void)dx_process_job_fail(job, kIOReturnUnsupported, "this driver process does not know the request %.80s",
+                                  operation);
+    else if (process->state == DX_PROCESS_QUITTING)
+        (void)dx_process_job_fail(job, kIOReturnNotReady, "the driver process is ending");
+    else if (process->state == DX_PROCESS_EMPTY && handler != dx_process_load && handler != answer_quit)
+        (void)dx_process_job_fail(job, kIOReturnNotReady, "this process has not been told what to load");
+    if (job->status == kIOReturnSuccess)
+        handler(job, message);
+    else
+        dx_process_job_end(job);
 }
 
 static void
@@ -275,7 +284,7 @@ channel_message(void *context, struct dx_channel *channel, struct dx_message *me
     else if (operation)
         take_request(process, operation, message);
     else if (event)
-        take_event(process, event);
+        take_event(process, event, message);
 }
 
 static void
@@ -365,6 +374,7 @@ begin(struct dx_driver_process *process)
 static void
 finish(struct dx_driver_process *process)
 {
+    dx_process_follow_end();
     dx_process_watchdog_destroy(process);
     dx_process_realtime_destroy(process);
     while (process->devices) {

@@ -179,7 +179,11 @@ run_describe(struct dx_process_job *job)
 static void
 run_statistics(struct dx_process_job *job)
 {
+    dx_device_info info = {.size = sizeof info};
+    (void)dx_device_get_info(job->device->device, &info); // fails for bad arguments alone
     job->answer = dx_describe_statistics(job->device->device);
+    if (job->answer && !dx_wire_set_double(job->answer, "actual-rate-f64", info.actual_rate_hz))
+        OSSafeReleaseNULL(job->answer); // which is told as "no memory" right after this
 }
 
 /* What the page counts for a session; +1, NULL without memory. */

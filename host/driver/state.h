@@ -112,8 +112,8 @@ struct dx_driver_process {
     uint32_t session_count;
     struct dx_process_user_client *user_clients;
     uint64_t last_user_client; // number
-    uint32_t jobs;     // under way: all of them are over before the process goes
-    bool is_unloading; // they were
+    uint32_t jobs;             // under way: all of them are over before the process goes
+    bool is_unloading;         // they were
 
     /* Descriptions and the saved state, told together. */
     IODispatchQueue *look;
@@ -245,12 +245,19 @@ void dx_process_statistics(struct dx_process_job *job, struct dx_message *messag
 /* ---- memory.c: what was before this process, and is to be after it ---- */
 
 /** What `load` says of devices that were there before; NULL without memory. */
-struct dx_process_memory *dx_process_memory_create(const OSDictionary *load, struct dx_message *message);
+struct dx_process_memory *dx_process_memory_create(struct dx_process_job *job, const struct dx_message *message);
 void dx_process_memory_destroy(struct dx_process_memory *memory); // NULL is fine
 /** As in dx_host_memory. */
 void dx_process_memory_find(void *context, const char *uid, struct dx_timeline_page *ret_before,
                             void **ret_recorder);
 void dx_process_record(struct dx_process_job *job, struct dx_message *message);
+
+/* ---- follow.c: devices of other processes whose time is kept here ---- */
+
+void dx_process_follow_begin(struct dx_driver_process *process);
+void dx_process_follow_end(void);
+/** `followed` came. */
+void dx_process_take_followed(const struct dx_message *message);
 
 /* ---- realtime.c: priorities by way of the supervisor ---- */
 

@@ -6,12 +6,14 @@
 #include "host/protocol.h"
 #include "tests/core/check.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -54,7 +56,7 @@ greet(struct rig *rig, const OSDictionary *body)
     CHECK_EQ(dx_wire_get_number(body, DX_KEY_MAJOR, 0), DX_PROTOCOL_MAJOR);
     CHECK(rig->hellos ? token && strcmp(token, rig->token) == 0 : !token);
     rig->hellos++;
-    answer(rig, dx_wire_get_number(body, DX_KEY_ID, 0), kIOReturnSuccess);
+    answer(rig, dx_wire_get_number(body, DX_KEY_ID, 0), rig->hello_status);
 }
 
 static void
@@ -258,6 +260,7 @@ start_process(struct rig *rig)
         /* By way of another number: dup2() onto itself would leave it to be closed. */
         char name[] = "dextral-driver";
         char *arguments[] = {name, NULL};
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); // a test that fails leaves nothing behind
         if (dup2(fcntl(pair[1], F_DUPFD_CLOEXEC, 100), 3) == 3)
             execv(DRIVER_PROGRAM, arguments);
         _exit(127);
@@ -313,17 +316,19 @@ rig_reconnect(struct rig *rig)
     wait_hello(rig);
 }
 
-int
-rig_wait_end(struct rig *rig)
+static int
+wait_end(struct rig *rig, int timeout_ms, bool kill_then)
 {
     int status = 0;
-    const int64_t end_ms = now_ms() + END_TIMEOUT_MS;
+    const int64_t end_ms = now_ms() + timeout_ms;
     pid_t ended;
     while ((ended = waitpid(rig->pid, &status, WNOHANG)) == 0 && now_ms() < end_ms)
         usleep(5000);
-    if (ended != rig->pid)
-        kill(rig->pid, SIGKILL);
-    CHECK_EQ(ended, rig->pid);
+    if (ended == 0) {
+        CHECK_EQ(kill(rig->pid, SIGKILL), 0);
+        CHECK_EQ(waitpid(rig->pid, &status, 0), rig->pid);
+        CHECK(kill_then);
+    }
     for (uint32_t i = 0; i < rig->kept_count; i++)
         dx_message_finish(&rig->kept[i]);
     if (rig->socket >= 0)
@@ -333,6 +338,18 @@ rig_wait_end(struct rig *rig)
     return status;
 }
 
+int
+rig_wait_end(struct rig *rig)
+{
+    return wait_end(rig, END_TIMEOUT_MS, false);
+}
+
+int
+rig_wait_end_within(struct rig *rig, int timeout_ms)
+{
+    return wait_end(rig, timeout_ms, true);
+}
+
 void
 rig_quit(struct rig *rig)
 {
@@ -340,4 +357,58 @@ rig_quit(struct rig *rig)
     const int status = rig_wait_end(rig);
     CHECK(WIFEXITED(status));
     CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* ---- what is there ---- */
+
+uint32_t
+rig_count_kept(const struct rig *rig, const char *event)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rig->kept_count; i++)
+        count += matches(&rig->kept[i], event, 0);
+    return count;
+}
+
+uint32_t
+rig_count_files(const char *folder)
+{
+    DIR *const entries = opendir(folder);
+    uint32_t count = 0;
+    while (entries && readdir(entries))
+        count++;
+    if (entries)
+        closedir(entries);
+    return count;
+}
+
+static uint64_t
+read_switches(const char *path)
+{
+    FILE *const file = fopen(path, "re");
+    char line[256];
+    unsigned long long count = 0;
+    while (file && fgets(line, sizeof line, file))
+        (void)sscanf(line, "voluntary_ctxt_switches: %llu", &count);
+    if (file)
+        fclose(file);
+    return count;
+}
+
+uint64_t
+rig_count_switches(const struct rig *rig)
+{
+    char folder[64];
+    snprintf(folder, sizeof folder, "/proc/%d/task", (int)rig->pid);
+    DIR *const tasks = opendir(folder);
+    CHECK(tasks);
+    uint64_t count = 0;
+    for (const struct dirent *entry; (entry = readdir(tasks));) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s/status", folder, entry->d_name);
+        if (entry->d_name[0] != '.')
+            count += read_switches(path);
+    }
+    closedir(tasks);
+    return count;
 }

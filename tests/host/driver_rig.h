@@ -20,6 +20,7 @@ struct rig {
     char token[33];
     uint64_t last_id;
     uint32_t hellos;
+    kern_return_t hello_status; // the next ones are answered so
     bool grants_realtime;
     uint32_t realtime_requests;
     uint32_t kept_count; // messages that nobody has waited for yet
@@ -62,6 +63,18 @@ void rig_play(struct rig *rig, const char *uid, uint64_t session, uint32_t chann
 
 /** Waits until it ends, 15 s at most: as waitpid() tells.  Everything is freed. */
 int rig_wait_end(struct rig *rig);
+
+/** The same, but it is killed when it does not. */
+int rig_wait_end_within(struct rig *rig, int timeout_ms);
+
+/** How many events of a name have come, and were not waited for. */
+uint32_t rig_count_kept(const struct rig *rig, const char *event);
+
+/** Entries of a folder; 0 where it may not be read. */
+uint32_t rig_count_files(const char *folder);
+
+/** How often its threads have gone to sleep by themselves. */
+uint64_t rig_count_switches(const struct rig *rig);
 
 /** Tells it to quit, and checks that it ends in good order. */
 void rig_quit(struct rig *rig);

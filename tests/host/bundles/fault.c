@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+// A driver that goes wrong, in the way that the property "Fault" of its personality says; "none": in no way.
+//
+// Its device has a stream of two channels of float in each direction, which it loops, and a mute control.
+
+#include "../../../examples/common/personality.h"
+#include "../../../examples/common/virtual_clock.h"
+
+#include <dextral/dextral.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHANNELS 2u
+#define RING_FRAMES 4096u
+#define RATE_HZ 48000.0
+
+struct fault {
+    IOUserAudioDriver *driver; // borrowed: this is its peer
+    IOUserAudioDevice *device;
+    struct virtual_clock clock;
+    char name[32];
+    float *output;
+    float *input;
+};
+
+#ifdef CRASH_AT_LOAD
+__attribute__((constructor)) static void
+crash_at_load(void)
+{
+    abort();
+}
+#endif
+
+static void
+sleep_for_ever(void)
+{
+    for (;;)
+        (void)sleep(1000);
+}
+
+static bool
+is_fault(const struct fault *fault, const char *name)
+{
+    return strcmp(fault->name, name) == 0;
+}
+
+/* What the sandbox is there against: the name of each that works is added to the device's name. */
+
+static bool
+reaches_process(void)
+{
+    const pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    return pid > 0 && waitpid(pid, NULL, 0) == pid;
+}
+
+static bool
+reaches_file(const char *path, int flags)
+{
+    const int fd = open(path, flags | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return false;
+    (void)close(fd);
+    return true;
+}
+
+static bool
+reaches_socket(int domain, int type)
+{
+    const int fd = socket(domain, type | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    (void)close(fd);
+    return true;
+}
+
+static kern_return_t
+name_what_is_reached(IOUserAudioDevice *device)
+{
+    char name[128];
+    (void)snprintf(name, sizeof name, "reached:%s%s%s%s%s", reaches_process() ? " process" : "",
+                   reaches_file("/etc/passwd", O_RDONLY) ? " passwd" : "",
+                   reaches_file("/tmp", O_WRONLY | O_TMPFILE) ? " tmp" : "",
+                   reaches_socket(AF_UNIX, SOCK_STREAM) ? " stream" : "",
+                   reaches_socket(AF_INET, SOCK_DGRAM) ? " network" : "");
+    OSString *string = OSStringCreate(name);
+    const kern_return_t status = string ? IOUserAudioObjectSetName(device, string) : kIOReturnNoMemory;
+    OSObjectRelease(string);
+    return status;
+}
+
+/* All shared memory that it can write: rings, device page, recorder. */
+static void
+scribble(void)
+{
+    FILE *const maps = fopen("/proc/self/maps", "re");
+    char line[512];
+    while (maps && fgets(line, sizeof line, maps)) {
+        unsigned long from = 0, to = 0;
+        char rights[5] = "";
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, rights) == 3 && strcmp(rights, "rw-s") == 0)
+            for (unsigned long at = from; at < to; at++)
+                *(volatile unsigned char *)at = (unsigned char)(at * 131u); // NOLINT: that is the point
+    }
+    if (maps)
+        (void)fclose(maps);
+}
+
+static kern_return_t
+handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
+          uint64_t host_time, void *context) DX_REALTIME
+{
+    (void)device, (void)host_time;
+    struct fault *fault = context;
+    if (is_fault(fault, "spin in the handler"))
+        for (volatile unsigned turn = 0;; turn++)
+            ;
+    if (is_fault(fault, "block in the handler"))
+        sleep_for_ever();
+    if (is_fault(fault, "crash in the handler"))
+        abort();
+    if (is_fault(fault, "scribble") && operation == IOUserAudioIOOperationWriteEnd)
+        scribble();
+    for (uint32_t i = 0; i < frames && operation == IOUserAudioIOOperationWriteEnd; i++) {
+        const size_t at = (size_t)((sample_time + i) % RING_FRAMES) * CHANNELS;
+        fault->input[at] = fault->output[at];
+        fault->input[at + 1] = fault->output[at + 1];
+    }
+    return kIOReturnSuccess;
+}
+
+static kern_return_t
+start_io(IOUserAudioDevice *device, IOUserAudioStartStopFlags flags)
+{
+    struct fault *fault = OSObjectGetPeer(device);
+    const bool was_running = IOUserAudioDeviceGetDeviceIsRunning(device);
+    kern_return_t status = IOUserAudioDeviceStartIO_super(device, flags);
+    if (status != kIOReturnSuccess || was_running || is_fault(fault, "no stamps"))
+        return status;
+    status = virtual_clock_start(&fault->clock);
+    if (status != kIOReturnSuccess)
+        (void)IOUserAudioDeviceStopIO_super(device, flags);
+    return status;
+}
+
+static kern_return_t
+stop_io(IOUserAudioDevice *device, IOUserAudioStartStopFlags flags)
+{
+    struct fault *fault = OSObjectGetPeer(device);
+    virtual_clock_stop(&fault->clock);
+    return IOUserAudioDeviceStopIO_super(device, flags);
+}
+
+static kern_return_t
+change_mute(IOUserAudioBooleanControl *control, bool value)
+{
+    const struct fault *fault = OSObjectGetPeer(control);
+    if (is_fault(fault, "hang in a setter"))
+        sleep_for_ever();
+    return IOUserAudioBooleanControlHandleChangeControlValue_super(control, value);
+}
+
+static kern_return_t
+add_stream(struct fault *fault, IOUserAudioStreamDirection direction, float **ret_ring)
+{
+    const IOUserAudioStreamBasicDescription format = {
+        .mSampleRate = RATE_HZ,
+        .mFormatID = IOUserAudioFormatIDLinearPCM,
+        .mFormatFlags = FormatFlagsNativeFloatPacked,
+        .mBytesPerPacket = CHANNELS * 4u,
+        .mFramesPerPacket = 1,
+        .mBytesPerFrame = CHANNELS * 4u,
+        .mChannelsPerFrame = CHANNELS,
+        .mBitsPerChannel = 32,
+    };
+    IOBufferMemoryDescriptor *ring = NULL;
+    IOAddressSegment range = {0};
+    kern_return_t status = IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut,
+                                                          (uint64_t)RING_FRAMES * format.mBytesPerFrame, 0, &ring);
+    if (status != kIOReturnSuccess)
+        return status;
+    status = IOBufferMemoryDescriptorGetAddressRange(ring, &range);
+    *ret_ring = (float *)(uintptr_t)range.address;
+    IOUserAudioStream *stream = IOUserAudioStreamCreate(fault->driver, direction, (IOMemoryDescriptor *)ring);
+    if (status == kIOReturnSuccess)
+        status = stream ? IOUserAudioStreamSetAvailableStreamFormats(stream, &format, 1) : kIOReturnNoMemory;
+    if (status == kIOReturnSuccess)
+        status = IOUserAudioDeviceAddStream(fault->device, stream);
+    OSObjectRelease(stream);
+    OSObjectRelease(ring);
+    return status;
+}
+
+static kern_return_t
+add_mute(struct fault *fault)
+{
+    static const IOUserAudioBooleanControlOverrides overrides = {
+        .size = sizeof overrides,
+        .HandleChangeControlValue = change_mute,
+    };
+    IOUserAudioBooleanControl *control = IOUserAudioBooleanControlAlloc();
+    OSObjectSetPeer(control, fault, NULL);
+    kern_return_t status = kIOReturnNoMemory;
+    if (control && IOUserAudioBooleanControlSetOverrides(control, &overrides) == kIOReturnSuccess &&
+        IOUserAudioBooleanControlInit(control, fault->driver, true, false, IOUserAudioObjectPropertyElementMain,
+                                      IOUserAudioObjectPropertyScopeOutput, IOUserAudioClassIDMuteControl))
+        status = IOUserAudioDeviceAddControl(fault->device, (IOUserAudioControl *)control);
+    OSObjectRelease(control);
+    return status;
+}
+
+static kern_return_t
+make_device(struct fault *fault)
+{
+    static const IOUserAudioDeviceOverrides overrides = {
+        .size = sizeof overrides,
+        .StartIO = start_io,
+        .StopIO = stop_io,
+    };
+    OSString *uid = personality_copy_string(fault->driver, "DeviceUID", "org.dextral.test.fault");
+    kern_return_t status = kIOReturnNoMemory;
+    fault->device = IOUserAudioDeviceAlloc();
+    OSObjectSetPeer(fault->device, fault, NULL);
+    if (fault->device && IOUserAudioDeviceSetOverrides(fault->device, &overrides) == kIOReturnSuccess &&
+        IOUserAudioDeviceInit(fault->device, fault->driver, false, uid, NULL, NULL, RING_FRAMES))
+        status = name_what_is_reached(fault->device);
+    OSObjectRelease(uid);
+    return status;
+}
+
+static kern_return_t
+build(struct fault *fault)
+{
+    static const double rate_hz = RATE_HZ;
+    kern_return_t status = make_device(fault);
+    if (status == kIOReturnSuccess)
+        status = IOUserAudioDeviceSetAvailableSampleRates(fault->device, &rate_hz, 1);
+    if (status == kIOReturnSuccess)
+        status = IOUserAudioDeviceSetIOOperationHandler(fault->device, handle_io, fault);
+    if (status == kIOReturnSuccess)
+        status = add_stream(fault, IOUserAudioStreamDirectionOutput, &fault->output);
+    if (status == kIOReturnSuccess)
+        status = add_stream(fault, IOUserAudioStreamDirectionInput, &fault->input);
+    if (status == kIOReturnSuccess)
+        status = add_mute(fault);
+    if (status == kIOReturnSuccess)
+        status = virtual_clock_init(&fault->clock, fault->driver, fault->device);
+    if (status == kIOReturnSuccess)
+        status = IOUserAudioDriverAddObject(fault->driver, fault->device);
+    if (status == kIOReturnSuccess)
+        status = IOServiceRegisterService(fault->driver);
+    return status;
+}
+
+static void
+take_down(struct fault *fault)
+{
+    if (fault->device)
+        (void)IOUserAudioDriverRemoveObject(fault->driver, fault->device); // not added yet: nothing to remove
+    virtual_clock_finish(&fault->clock);
+}
+
+static kern_return_t
+start(IOUserAudioDriver *driver, IOService *provider)
+{
+    struct fault *fault = OSObjectGetPeer(driver);
+    kern_return_t status = IOUserAudioDriverStart_super(driver, provider);
+    if (status != kIOReturnSuccess)
+        return status;
+    OSString *name = personality_copy_string(driver, "Fault", "none");
+    if (name)
+        (void)snprintf(fault->name, sizeof fault->name, "%s", OSStringGetCStringNoCopy(name));
+    OSObjectRelease(name);
+    if (is_fault(fault, "hang in Start"))
+        sleep_for_ever();
+    if (is_fault(fault, "exit in Start"))
+        exit(5);
+    if (is_fault(fault, "crash in Start"))
+        abort();
+    status = is_fault(fault, "fail in Start") ? kIOReturnNotReady : build(fault);
+    if (status != kIOReturnSuccess) {
+        take_down(fault);
+        (void)IOUserAudioDriverStop_super(driver, provider);
+    }
+    return status;
+}
+
+static kern_return_t
+stop(IOUserAudioDriver *driver, IOService *provider)
+{
+    struct fault *fault = OSObjectGetPeer(driver);
+    if (is_fault(fault, "hang in Stop"))
+        sleep_for_ever();
+    take_down(fault);
+    return IOUserAudioDriverStop_super(driver, provider);
+}
+
+static void
+free_fault(void *peer)
+{
+    struct fault *fault = peer;
+    OSObjectRelease(fault->device);
+    free(fault);
+}
+
+static IOUserAudioDriver *
+alloc_fault_driver(void)
+{
+    static const IOUserAudioDriverOverrides overrides = {
+        .size = sizeof overrides,
+        .Start = start,
+        .Stop = stop,
+    };
+    IOUserAudioDriver *driver = IOUserAudioDriverAlloc();
+    struct fault *fault = calloc(1, sizeof *fault);
+    if (!driver || !fault || IOUserAudioDriverSetOverrides(driver, &overrides) != kIOReturnSuccess) {
+        OSObjectRelease(driver);
+        free(fault);
+        return NULL;
+    }
+    fault->driver = driver;
+    OSObjectSetPeer(driver, fault, free_fault);
+    return driver;
+}
+
+DX_DRIVER_CLASS(FaultyAudioDriver, alloc_fault_driver);
