@@ -407,6 +407,50 @@ Test(drivers, cable_has_one_format_at_both_ends)
     simulate(cable_formats_scenario);
 }
 
+/* A cable as it is declared: one format at first, three others, and one client's bits as they are. */
+static void
+cable_declared_scenario(void *unused)
+{
+    static const char *const names[] = {"float32", "s16", "s24", "s32"};
+    static const uint32_t bytes[] = {4, 2, 3, 4};
+    (void)unused;
+    for (int i = 0; i < 8; i++) {
+        const bool is_mixable = i % 2;
+        OSDictionary *properties = OSDictionaryCreate(2);
+        cr_assert(OSDictionarySetStringValue(properties, "Format", names[i / 2]));
+        cr_assert(OSDictionarySetObject(properties, "Mixable", is_mixable ? kOSBooleanTrue : kOSBooleanFalse));
+        cr_assert(OSDictionarySetUInt64Value(properties, "OutputLatency", 480));
+        struct world world = open_world(&dx_driver_class_CableAudioDriver, properties);
+        const dx_device_info info = info_of(&world);
+        cr_assert(eq(u32, info.outputs[0].physical.mBytesPerFrame, 2 * bytes[i / 2]));
+        cr_assert(eq(u32, info.outputs[0].latency_frames, 480));
+        cr_assert(eq(u32, info.inputs[0].latency_frames, 0));
+        cr_assert(eq(int, info.outputs[0].is_mixable, is_mixable));
+        cr_assert(eq(int, info.inputs[0].is_mixable, is_mixable));
+        IOUserAudioStream *stream = copy_object(&world, gIOUserAudioStreamMetaClass);
+        cr_assert(eq(sz, IOUserAudioStreamGetNumberAvailableStreamFormats(stream), 9 * 4));
+        OSObjectRelease(stream);
+
+        struct session session = make_session(&world, 20000, true, true);
+        if (is_mixable) {
+            for (size_t s = 0; s < session.capacity * 2; s++) // 16 bits: every format holds them
+                ((float *)(void *)session.play)[s] = (float)(rand() % 65536 - 32768) / 32768.0f;
+        } else {
+            for (size_t b = 0; b < session.capacity * session.play_bytes; b++)
+                session.play[b] = (uint8_t)rand();
+        }
+        run_session(&world, &session, DX_CLIENT_SYNCHRONOUS);
+        assert_loopback(&session, 2 * info.io_frames); // the latency is told, not made
+        free_session(&session);
+        close_world(&world);
+    }
+}
+
+Test(drivers, a_declared_cable_has_the_format_that_was_asked_for)
+{
+    simulate(cable_declared_scenario);
+}
+
 /* The stamps, looked at for an hour, against the ideal grid in whole numbers. */
 static void
 cable_clock_scenario(void *unused)
@@ -493,6 +537,7 @@ Test(drivers, loop_gives_back_what_it_gets)
 struct refusal {
     const char *key;
     uint64_t value;
+    const char *text; // in place of the value
 };
 
 static void
@@ -500,14 +545,23 @@ refusal_scenario(void *unused)
 {
     (void)unused;
     static const struct refusal refusals[] = {
-        {"Channels", 0}, {"Channels", 1025}, {"PeriodFrames", 0}, {"PeriodFrames", 65537}, {"LateToleranceFrames", 16385},
+        {"Channels", 0, NULL},
+        {"Channels", 1025, NULL},
+        {"PeriodFrames", 0, NULL},
+        {"PeriodFrames", 65537, NULL},
+        {"LateToleranceFrames", 16385, NULL},
+        {"OutputLatency", UINT64_C(1) << 32, NULL},
+        {"Format", 0, "s8"},
     };
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         dx_host *host = NULL;
         cr_assert(eq(int, dx_host_create(NULL, &host), kIOReturnSuccess));
         IOUserAudioDriver *driver = dx_driver_class_CableAudioDriver.alloc();
         OSDictionary *properties = OSDictionaryCreate(1);
-        OSDictionarySetUInt64Value(properties, refusals[i].key, refusals[i].value);
+        if (refusals[i].text)
+            cr_assert(OSDictionarySetStringValue(properties, refusals[i].key, refusals[i].text));
+        else
+            cr_assert(OSDictionarySetUInt64Value(properties, refusals[i].key, refusals[i].value));
         cr_assert(eq(int, dx_host_start_driver(host, driver, properties), kIOReturnBadArgument), "%s", refusals[i].key);
         OSObjectRelease(properties);
         OSObjectRelease(driver);
