@@ -156,6 +156,17 @@ find_unit(struct dx_supervisor *supervisor, const OSDictionary *body)
     return bundle ? dx_bundles_find_unit(supervisor, bundle) : NULL;
 }
 
+/* A bundle that is there and was not approved has none. */
+static kern_return_t
+explain_no_unit(struct dx_supervisor *supervisor, const OSDictionary *body, dx_error *error)
+{
+    const char *const bundle = dx_wire_get_string(body, "bundle");
+    const struct dx_bundle_entry *const entry = bundle ? dx_catalogue_find(&supervisor->catalogue, bundle) : NULL;
+    if (entry && !dx_approvals_allow(supervisor->approvals, entry, error))
+        return kIOReturnNotPermitted;
+    return dx_error_set(error, kIOReturnNotFound, "there is no such device or bundle");
+}
+
 /* The file that a program's process runs.  It is consent that is asked for here, not a border. */
 static bool
 read_program_path(const struct dx_program *program, char *path, size_t size)
@@ -231,7 +242,7 @@ dx_request_user_client_open(struct dx_supervisor *supervisor, const struct dx_re
     kern_return_t status = kIOReturnSuccess;
     struct dx_unit *const unit = find_unit(supervisor, request->body);
     if (!unit)
-        status = dx_error_set(&error, kIOReturnNotFound, "there is no such device or bundle");
+        status = explain_no_unit(supervisor, request->body, &error);
     else if (count_clients(supervisor) >= MAX_USER_CLIENTS)
         status = dx_error_set(&error, kIOReturnNoResources, "there are %u user clients, and no more are allowed",
                               MAX_USER_CLIENTS);
