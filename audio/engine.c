@@ -81,6 +81,7 @@ run_io(void *argument)
         }
     }
 
+    dx_events_flush(&engine->events, NULL, NULL);
     /* Device time goes on by the last line; nobody consumes any more. */
     engine->published.state = engine->published.state == DX_TIMELINE_NONE ? DX_TIMELINE_NONE
                                                                           : DX_TIMELINE_STOPPED;
@@ -136,8 +137,29 @@ allocate_engine(const struct dx_engine_config *config)
     return engine;
 }
 
+/* Finds the sources of each stream, so that a cycle need not look for them. */
+static void
+sort_sources(struct dx_engine_plan *plan)
+{
+    uint16_t *const begin = plan->stream_begin;
+    memset(begin, 0, sizeof plan->stream_begin);
+    uint16_t places[DX_MAX_STREAMS + 1u];
+    for (uint32_t i = 0; i < plan->source_count; i++) {
+        const uint32_t stream = plan->sources[i]->output_stream;
+        begin[(stream < DX_MAX_STREAMS ? stream : DX_MAX_STREAMS) + 1u]++;
+    }
+    for (uint32_t i = 0; i <= DX_MAX_STREAMS; i++) {
+        places[i] = begin[i];
+        begin[i + 1u] = (uint16_t)(begin[i + 1u] + begin[i]);
+    }
+    for (uint32_t i = 0; i < plan->source_count; i++) {
+        const uint32_t stream = plan->sources[i]->output_stream;
+        plan->by_stream[places[stream < DX_MAX_STREAMS ? stream : DX_MAX_STREAMS]++] = (uint16_t)i;
+    }
+}
+
 int
-dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_plan *plan,
+dx_engine_start(const struct dx_engine_config *config, struct dx_engine_plan *plan,
                 struct dx_engine **ret_engine)
 {
     struct dx_engine *const engine = allocate_engine(config);
@@ -179,6 +201,8 @@ dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_pl
     page->io_frames = plan->io_frames;
     dx_slots_write(&config->page, page);
 
+    dx_recorder_attach(&engine->events.recorder, config->recorder);
+    sort_sources(plan);
     engine->plan = plan;
     atomic_init(&engine->next_plan, plan);
     atomic_init(&engine->plan_in_force, plan);
@@ -225,10 +249,11 @@ dx_engine_stop(struct dx_engine *engine)
 }
 
 void
-dx_engine_set_plan(struct dx_engine *engine, const struct dx_engine_plan *plan)
+dx_engine_set_plan(struct dx_engine *engine, struct dx_engine_plan *plan)
 {
     static const struct dx_wait_reason reason = {.what = "the IO thread to take a plan"};
 
+    sort_sources(plan);
     dx_clock *const clock = engine->config.clock;
     struct dx_engine_signal *const signal = engine->config.signal;
     /* release: pairs with the acquire in take_plan(). */

@@ -7,6 +7,7 @@
 
 #include "audio/convert.h"
 #include "audio/device_io.h"
+#include "audio/event.h"
 #include "audio/lane.h"
 #include "audio/page.h"
 #include "audio/timeline.h"
@@ -20,6 +21,9 @@
 /* Samples that are mixed at a time: both scratch buffers, 16 KiB, stay in the first cache beside what is read and
  * written. */
 #define DX_ENGINE_CHUNK_SAMPLES 2048u
+
+/* The bits of 1.0f: a source's samples are passed on as they are. */
+#define DX_GAIN_UNITY 0x3F800000u
 
 /* A DSP plug-in in a stream's chain. */
 struct dx_engine_dsp {
@@ -42,7 +46,11 @@ struct dx_engine_source {
     uint64_t input_distance;     // synchronous: device time from input to output; 0: not yet chosen
     struct dx_lane_state input_known;
     uint64_t session;            // of a client of another process; else 0
-    _Atomic uint32_t gain_bits;  // a float: of what it plays
+    _Atomic uint32_t gain_bits;  // a float: of what it plays, where the stream is mixable; 0: muted
+    float gain;                  // IO thread: at the end of the cycle before, ...
+    float next_gain;             // ... and of this one
+    bool has_gain;               // they are set
+    struct dx_event gap;         // IO thread: what the lane did not hold in time
     struct dx_member_counters *counters; // in the device page; NULL: nowhere
     /* Written by the IO thread, read by anybody. */
     _Atomic uint64_t output_time; // synchronous: device time after the last frame given
@@ -58,6 +66,10 @@ struct dx_engine_plan {
     uint32_t outputs_in_use; // bit i: a client plays to stream i
     uint32_t source_count;
     struct dx_engine_source *sources[DX_ENGINE_MAX_SOURCES]; // in the order in which they joined
+    /* Filled in by dx_engine_start() and dx_engine_set_plan(): the places in `sources` of those that play to stream i are
+     * by_stream[stream_begin[i]] and on, in the same order; of those that only record, with DX_MAX_STREAMS for i. */
+    uint16_t by_stream[DX_ENGINE_MAX_SOURCES];
+    uint16_t stream_begin[DX_MAX_STREAMS + 2u];
     struct dx_engine_dsp *input_dsp[DX_MAX_STREAMS][DX_ENGINE_MAX_DSP + 1u]; // each ends in NULL
     struct dx_engine_dsp *output_dsp[DX_MAX_STREAMS][DX_ENGINE_MAX_DSP + 1u];
 };
@@ -154,17 +166,17 @@ uint32_t dx_engine_chunk_frames(uint32_t channels);
  * Makes an engine and starts its IO thread; everything it needs is allocated, touched and locked before.
  *
  * @param config  borrowed for the call; what it points to must outlive the engine.
- * @param plan    borrowed until replaced.
+ * @param plan    borrowed until replaced; each of its streams is one that the engine has.
  * @return 0, -ENOMEM, -EAGAIN (no thread).
  */
-int dx_engine_start(const struct dx_engine_config *config, const struct dx_engine_plan *plan,
+int dx_engine_start(const struct dx_engine_config *config, struct dx_engine_plan *plan,
                     struct dx_engine **ret_engine);
 
 /** Stops: returns when the IO thread has left its last cycle; frees.  NULL is fine. */
 void dx_engine_stop(struct dx_engine *engine);
 
 /** Puts a plan in force and waits until the one before is no longer used. */
-void dx_engine_set_plan(struct dx_engine *engine, const struct dx_engine_plan *plan);
+void dx_engine_set_plan(struct dx_engine *engine, struct dx_engine_plan *plan);
 
 /** Waits until a start has come to an end: DX_ENGINE_RUNNING, or why not. */
 enum dx_engine_phase dx_engine_wait_started(dx_clock *clock, struct dx_engine_signal *signal);
@@ -209,6 +221,13 @@ struct dx_engine {
     bool slept;              // the thread slept for this cycle: nothing before it is to blame
     uint64_t asleep_until_ns; // when it had asked to wake
     uint64_t blame_ns[DX_CAUSE_COUNT];
+    uint64_t begin_ns;       // of the cycle at hand
+    uint64_t wake_late_ns;   // of the wake for it; 0: it did not sleep
+    uint32_t cycle_flags;    // DX_CYCLE_... since the last one that was recorded
+    uint64_t output_from;    // device time of the first frame that is written in this cycle, ...
+    uint32_t output_frames;  // ... and how many there are
+    struct dx_events events;
+    struct dx_event causes[DX_CAUSE_COUNT]; // but DX_CAUSE_LANE: that is each source's own
     bool answer_pending;     // somebody may wait for signal->answer
     bool notice_pending;     // somebody may wait for notices
 };

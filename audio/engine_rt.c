@@ -79,6 +79,14 @@ publish_page(struct dx_engine *engine) DX_REALTIME
     dx_slots_write(&engine->config.page, page);
 }
 
+/* The line that was published last: also for the time after a crash. */
+static void
+record_line(struct dx_engine *engine) DX_REALTIME
+{
+    const struct dx_timeline_page *const page = &engine->published;
+    dx_recorder_line(&engine->events.recorder, page->anchor_frame, page->anchor_host_ns, page->ns_per_frame);
+}
+
 static void
 set_phase(struct dx_engine *engine, enum dx_engine_phase phase) DX_REALTIME
 {
@@ -158,6 +166,17 @@ synchronise(struct dx_engine *engine, uint64_t now, bool on_grid) DX_REALTIME
     engine->has_due = true;
 }
 
+/* Notes a stamp that was bad, or moved the timeline, and how far from the line before it was. */
+static void
+note_stamp(struct dx_engine *engine, uint64_t now, uint64_t off_ns) DX_REALTIME
+{
+    struct dx_incident incident = {
+        .host_time_ns = now, .device_time = engine->due_frame, .cause = DX_CAUSE_BAD_STAMP};
+    incident.intervals_ns[DX_CAUSE_BAD_STAMP] = off_ns;
+    engine->cycle_flags |= DX_CYCLE_STAMP;
+    (void)dx_events_add(&engine->events, &engine->causes[DX_CAUSE_BAD_STAMP], &incident, off_ns);
+}
+
 static void
 take_stamp(struct dx_engine *engine, uint64_t now) DX_REALTIME
 {
@@ -171,6 +190,8 @@ take_stamp(struct dx_engine *engine, uint64_t now) DX_REALTIME
     const uint64_t bad_stamps = timeline->bad_stamps;
     const uint64_t reanchors = timeline->reanchors;
     const int64_t offset = timeline->offset;
+    const uint64_t expected_ns = timeline->valid ? dx_timeline_host_ns(timeline, (double)stamp.sample_time) : 0;
+    bool has_moved = false;
     switch (dx_timeline_take(timeline, &stamp)) {
     case DX_STAMP_NONE:
     case DX_STAMP_FOLLOWED:
@@ -183,8 +204,10 @@ take_stamp(struct dx_engine *engine, uint64_t now) DX_REALTIME
             set_phase(engine, DX_ENGINE_RUNNING);
         } else if (timeline->offset != offset) {
             count(&counters->causes[DX_CAUSE_BAD_STAMP], 1);
+            has_moved = true;
         }
         publish_page(engine);
+        record_line(engine);
         break;
     case DX_STAMP_CLEARED:
         /* Device time goes on by the last line; cycles wait for the next stamp. */
@@ -195,6 +218,9 @@ take_stamp(struct dx_engine *engine, uint64_t now) DX_REALTIME
     count(&counters->stamps, timeline->stamps - stamps);
     count(&counters->bad_stamps, timeline->bad_stamps - bad_stamps);
     count(&counters->reanchors, timeline->reanchors - reanchors);
+    if (has_moved || timeline->bad_stamps != bad_stamps)
+        note_stamp(engine, now, expected_ns > stamp.host_time_ns ? expected_ns - stamp.host_time_ns
+                                                                 : stamp.host_time_ns - expected_ns);
 }
 
 /* ---- the handler and the DSP chain ---- */
@@ -437,9 +463,37 @@ count_shared(_Atomic uint32_t *counter, uint64_t n) DX_REALTIME
                           memory_order_relaxed);
 }
 
-/* Frames that a lane should have brought and did not. */
+/*
+ * Frames that a lane should have brought and did not.
+ *
+ * noinline, as apply_gain(): what hardly ever runs does not slow what is around it.
+ */
+__attribute__((noinline)) static void
+note_gap(struct dx_engine *engine, struct dx_engine_source *source, uint64_t time, uint64_t missing) DX_REALTIME
+{
+    count(&source->underrun_frames, missing);
+    if (source->counters)
+        count_shared(&source->counters->underrun_frames, missing);
+
+    struct dx_incident incident = {
+        .host_time_ns = engine->begin_ns,
+        .device_time = time,
+        .client = source->session,
+        .cause = DX_CAUSE_LANE,
+        .frames = (uint32_t)missing,
+    };
+    /* How this cycle fared beside it: a machine that stood still made the client late, too. */
+    memcpy(incident.intervals_ns, engine->blame_ns, sizeof incident.intervals_ns);
+    const uint64_t missing_ns = (uint64_t)((double)missing * engine->timeline.ns_per_frame);
+    incident.intervals_ns[DX_CAUSE_LANE] = missing_ns;
+    engine->cycle_flags |= DX_CYCLE_UNCOVERED;
+    if (dx_events_add(&engine->events, &source->gap, &incident, missing_ns))
+        count(&engine->config.counters->causes[DX_CAUSE_LANE], 1);
+}
+
 static void
-count_underrun(struct dx_engine_source *source, uint64_t time, uint32_t frames, struct dx_span span) DX_REALTIME
+count_underrun(struct dx_engine *engine, struct dx_engine_source *source, uint64_t time, uint32_t frames,
+               struct dx_span span) DX_REALTIME
 {
     if (!(source->known.flags & DX_LANE_RUNNING) || (source->known.flags & DX_LANE_DRAINING))
         return;
@@ -447,11 +501,8 @@ count_underrun(struct dx_engine_source *source, uint64_t time, uint32_t frames, 
     const uint64_t from = time > base ? time : base;
     const uint64_t expected = time + frames > from ? time + frames - from : 0;
     const uint64_t came = span.last - span.first;
-    if (expected <= came)
-        return;
-    count(&source->underrun_frames, expected - came);
-    if (source->counters)
-        count_shared(&source->counters->underrun_frames, expected - came);
+    if (expected > came) /* from the first that is missing on: before those that came, or behind them */
+        note_gap(engine, source, came && time + span.first == from ? time + span.last : from, expected - came);
 }
 
 /* What one source brings for a chunk, in engine->source. */
@@ -464,9 +515,38 @@ fetch_source(struct dx_engine *engine, struct dx_engine_source *source, uint64_t
         return (struct dx_span){0, frames};
     }
     const struct dx_span span = dx_lane_copy(source->lane, &source->known, time, frames, engine->source);
-    count_underrun(source, time, frames, span);
+    count_underrun(engine, source, time, frames, span);
     count(&source->frames, span.last - span.first);
     return span;
+}
+
+/* Multiplies what a source brings by its gain: along a line over all frames of a cycle in which it changes. */
+__attribute__((noinline)) static void
+apply_gain(const struct dx_engine *engine, const struct dx_engine_source *source, uint64_t time, uint32_t channels,
+           struct dx_span span) DX_REALTIME
+{
+    float *sample = engine->source + (size_t)span.first * channels;
+    const float step = (source->next_gain - source->gain) / (float)engine->output_frames;
+    for (uint32_t f = span.first; f < span.last; f++) {
+        const float gain = source->gain == source->next_gain
+                               ? source->gain
+                               : source->gain + step * (float)(time - engine->output_from + f + 1u);
+        for (uint32_t c = 0; c < channels; c++)
+            *sample++ *= gain;
+    }
+}
+
+/* At the first chunk of a cycle: the gain that it ends with. */
+static void
+take_gain(struct dx_engine_source *source) DX_REALTIME
+{
+    /* relaxed: a value by itself; dx_member_set_gain() stores it. */
+    const uint32_t bits = atomic_load_explicit(&source->gain_bits, memory_order_relaxed);
+    float gain;
+    memcpy(&gain, &bits, sizeof gain);
+    source->gain = source->has_gain ? source->next_gain : gain;
+    source->next_gain = gain;
+    source->has_gain = true;
 }
 
 /* The sum of all sources of a mixable stream, in engine->mix.  The first is copied, the others are added. */
@@ -475,15 +555,18 @@ mix_chunk(struct dx_engine *engine, uint32_t index, uint64_t time, uint32_t fram
 {
     const uint32_t channels = engine->config.outputs[index].channels;
     const struct dx_kernels *const kernels = engine->config.kernels;
+    const struct dx_engine_plan *const plan = engine->plan;
     bool first = true;
 
-    for (uint32_t i = 0; i < engine->plan->source_count; i++) {
-        struct dx_engine_source *const source = engine->plan->sources[i];
-        if (source->output_stream != index)
-            continue;
+    for (uint32_t i = plan->stream_begin[index]; i < plan->stream_begin[index + 1u]; i++) {
+        struct dx_engine_source *const source = plan->sources[plan->by_stream[i]];
+        if (time == engine->output_from)
+            take_gain(source);
         const struct dx_span span = fetch_source(engine, source, time, frames);
-        if (span.first >= span.last)
+        if (span.first >= span.last || (source->gain == 0.0f && source->next_gain == 0.0f))
             continue;
+        if (source->gain != 1.0f || source->next_gain != 1.0f) // else every bit as it came
+            apply_gain(engine, source, time, channels, span);
         const size_t head = (size_t)span.first * channels;
         const size_t body = (size_t)(span.last - span.first) * channels;
         const size_t all = (size_t)frames * channels;
@@ -515,16 +598,14 @@ pass_chunk(struct dx_engine *engine, uint32_t index, uint64_t time, uint32_t fra
     uint8_t *const to = (uint8_t *)engine->mix;
 
     memset(to, 0, frames * bytes);
-    for (uint32_t i = 0; i < engine->plan->source_count; i++) {
-        struct dx_engine_source *const source = engine->plan->sources[i];
-        if (source->output_stream != index)
-            continue;
-        const struct dx_span span = fetch_source(engine, source, time, frames);
-        if (span.first < span.last)
-            memcpy(to + span.first * bytes, (const uint8_t *)engine->source + span.first * bytes,
-                   (span.last - span.first) * bytes);
+    const struct dx_engine_plan *const plan = engine->plan;
+    if (plan->stream_begin[index] == plan->stream_begin[index + 1u])
         return;
-    }
+    struct dx_engine_source *const source = plan->sources[plan->by_stream[plan->stream_begin[index]]];
+    const struct dx_span span = fetch_source(engine, source, time, frames);
+    if (span.first < span.last)
+        memcpy(to + span.first * bytes, (const uint8_t *)engine->source + span.first * bytes,
+               (span.last - span.first) * bytes);
 }
 
 static void
@@ -581,6 +662,8 @@ do_output(struct dx_engine *engine) DX_REALTIME
     }
 
     const uint32_t frames = (uint32_t)(until - time);
+    engine->output_from = time;
+    engine->output_frames = frames;
     for (uint32_t i = 0; i < config->output_count; i++)
         if (active & (1u << i))
             write_stream(engine, i, time, frames);
@@ -593,9 +676,10 @@ do_output(struct dx_engine *engine) DX_REALTIME
 static void
 run_recorders(struct dx_engine *engine, uint64_t from) DX_REALTIME
 {
-    for (uint32_t i = 0; i < engine->plan->source_count; i++) {
-        struct dx_engine_source *const source = engine->plan->sources[i];
-        if (source->lane || source->output_stream != DX_NO_STREAM || source->input_stream == DX_NO_STREAM)
+    const struct dx_engine_plan *const plan = engine->plan;
+    for (uint32_t i = plan->stream_begin[DX_MAX_STREAMS]; i < plan->source_count; i++) {
+        struct dx_engine_source *const source = plan->sources[plan->by_stream[i]];
+        if (source->input_stream == DX_NO_STREAM)
             continue;
         const struct dx_engine_stream *const stream = &engine->config.inputs[source->input_stream];
         uint64_t time = from;
@@ -624,8 +708,58 @@ find_cause(const struct dx_engine *engine, uint64_t delay_ns) DX_REALTIME
     return worst;
 }
 
+/* Counts a cycle that was late or skipped for what delayed it most, and notes it. */
 static void
-run_cycle(struct dx_engine *engine, uint64_t due_ns, uint64_t begin_ns) DX_REALTIME
+note_delay(struct dx_engine *engine, uint64_t device_time, uint64_t delay_ns, uint64_t lost_frames) DX_REALTIME
+{
+    const dx_cause cause = find_cause(engine, delay_ns);
+    count(&engine->config.counters->causes[cause], 1);
+
+    struct dx_incident incident = {
+        .host_time_ns = engine->begin_ns,
+        .device_time = device_time,
+        .cause = cause,
+        .frames = lost_frames < UINT32_MAX ? (uint32_t)lost_frames : UINT32_MAX,
+    };
+    memcpy(incident.intervals_ns, engine->blame_ns, sizeof incident.intervals_ns);
+    uint64_t known_ns = 0;
+    for (int i = DX_CAUSE_LATE_WAKE; i <= DX_CAUSE_BAD_STAMP; i++)
+        known_ns += engine->blame_ns[i];
+    incident.intervals_ns[DX_CAUSE_UNKNOWN] = delay_ns > known_ns ? delay_ns - known_ns : 0;
+    (void)dx_events_add(&engine->events, &engine->causes[cause], &incident, delay_ns);
+}
+
+/* Ends a turn: a cycle that was run or skipped.  The page was published. */
+static void
+record_turn(struct dx_engine *engine, uint64_t handler_ns, uint64_t cycle_ns) DX_REALTIME
+{
+    const struct dx_cycle_times times = {
+        .host_time_ns = engine->begin_ns,
+        .lateness_ns = engine->wake_late_ns,
+        .handler_ns = handler_ns,
+        .cycle_ns = cycle_ns,
+        .flags = engine->cycle_flags,
+    };
+    if (dx_recorder_cycle(&engine->events.recorder, &times))
+        record_line(engine);
+    engine->cycle_flags = 0;
+}
+
+static void
+skip_cycles(struct dx_engine *engine, uint64_t late_ns) DX_REALTIME
+{
+    const uint64_t due_frame = engine->due_frame;
+    count(&engine->config.counters->overloads, 1);
+    engine->notice_pending = true;
+    engine->cycle_flags |= DX_CYCLE_SKIPPED;
+    synchronise(engine, engine->begin_ns, true);
+    note_delay(engine, due_frame, late_ns, engine->due_frame - due_frame);
+    publish_page(engine);
+    record_turn(engine, 0, 0);
+}
+
+static void
+run_cycle(struct dx_engine *engine, uint64_t due_ns) DX_REALTIME
 {
     const struct dx_engine_config *const config = &engine->config;
     struct dx_engine_counters *const counters = config->counters;
@@ -634,6 +768,7 @@ run_cycle(struct dx_engine *engine, uint64_t due_ns, uint64_t begin_ns) DX_REALT
         engine->due_frame + engine->plan->io_frames + config->output_safety;
     uint64_t others = engine->blame_ns[DX_CAUSE_HANDLER] + engine->blame_ns[DX_CAUSE_DSP] +
                       engine->blame_ns[DX_CAUSE_CLIENT];
+    const uint64_t handler_ns = engine->blame_ns[DX_CAUSE_HANDLER];
 
     do_input(engine);
     run_recorders(engine, input_from);
@@ -642,16 +777,31 @@ run_cycle(struct dx_engine *engine, uint64_t due_ns, uint64_t begin_ns) DX_REALT
     const uint64_t end_ns = now_ns(engine);
     others = engine->blame_ns[DX_CAUSE_HANDLER] + engine->blame_ns[DX_CAUSE_DSP] +
              engine->blame_ns[DX_CAUSE_CLIENT] - others;
-    const uint64_t spent = end_ns - begin_ns;
+    const uint64_t spent = end_ns - engine->begin_ns;
     engine->blame_ns[DX_CAUSE_ENGINE] += spent > others ? spent - others : 0;
     dx_histogram_record(&counters->cycle, spent);
     count(&counters->cycles, 1);
     if (end_ns >= device_host_ns(engine, deadline_frame)) {
         count(&counters->late_cycles, 1);
-        count(&counters->causes[find_cause(engine, end_ns - due_ns)], 1);
+        engine->cycle_flags |= DX_CYCLE_LATE;
+        note_delay(engine, engine->due_frame, end_ns - due_ns, 0);
     }
     engine->due_frame += engine->plan->io_frames;
     publish_page(engine);
+    record_turn(engine, engine->blame_ns[DX_CAUSE_HANDLER] - handler_ns, spent);
+}
+
+/* Whether an event is the engine's own, or that of a source which the plan has. */
+static bool
+is_in_plan(const void *context, const struct dx_event *event) DX_REALTIME
+{
+    const struct dx_engine *const engine = context;
+    if (event->incident.cause != DX_CAUSE_LANE)
+        return true;
+    for (uint32_t i = 0; i < engine->plan->source_count; i++)
+        if (event == &engine->plan->sources[i]->gap)
+            return true;
+    return false;
 }
 
 static void
@@ -663,6 +813,7 @@ take_plan(struct dx_engine *engine) DX_REALTIME
     if (plan == engine->plan)
         return;
     engine->plan = plan;
+    dx_events_flush(&engine->events, is_in_plan, engine); // sources that left may be gone with the old plan
     if (engine->has_due)
         publish_page(engine); // whoever waits for the plan finds its N
     /* release: pairs with the acquire in dx_engine_set_plan(); the old plan is used no more. */
@@ -670,8 +821,8 @@ take_plan(struct dx_engine *engine) DX_REALTIME
     engine->answer_pending = true;
 }
 
-uint64_t
-dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
+static uint64_t
+take_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
 {
     const struct dx_engine_config *const config = &engine->config;
 
@@ -711,17 +862,23 @@ dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
 
     const double limit = (double)engine->due_frame + (double)engine->plan->io_frames +
                          (double)config->output_safety + (double)config->late_tolerance;
-    if (device_position(engine, now) >= limit) {
-        count(&config->counters->overloads, 1);
-        engine->notice_pending = true;
-        count(&config->counters->causes[find_cause(engine, late_ns)], 1);
-        synchronise(engine, now, true);
-        publish_page(engine);
-    } else {
-        run_cycle(engine, due_ns, now);
-    }
+    engine->begin_ns = now;
+    engine->wake_late_ns = has_slept ? wake_late_ns : 0;
+    engine->events.turn++;
+    if (device_position(engine, now) >= limit)
+        skip_cycles(engine, late_ns);
+    else
+        run_cycle(engine, due_ns);
     /* Only now: the handler does not wait for memory that this touches. */
     if (has_slept)
         dx_histogram_record(&config->counters->lateness, wake_late_ns);
     return now;
+}
+
+uint64_t
+dx_engine_step(struct dx_engine *engine, uint64_t now) DX_REALTIME
+{
+    const uint64_t until = take_step(engine, now);
+    dx_events_settle(&engine->events, now);
+    return until;
 }

@@ -14,7 +14,7 @@
  * significant first where a value takes two, so 32 and 64 bits agree; `dx_recorder_bytes()`, 105 KiB, in this version.
  *
  *     head             magic, version, size
- *     states[4]        how many slices there are, and the line of device time; written in turn, once a cycle
+ *     states[4]        how many slices there are, and the line of device time; written in turn, once a slice
  *     slices[8192]     8 bytes each: at least 20 ms of cycles, so 163 s of them at the least
  *     incidents[256]   160 bytes each
  *
@@ -75,10 +75,21 @@ bool dx_recorder_init(void *region, size_t bytes);
 /** Goes on where the writer before stopped.  @param region  set up; NULL: nothing is recorded. */
 void dx_recorder_attach(struct dx_recorder *recorder, void *region);
 
-/** Thread: IO.  Real-time: yes, wait-free. */
-void dx_recorder_cycle(struct dx_recorder *recorder, const struct dx_cycle_times *times) DX_REALTIME;
+/**
+ * Takes in a cycle.
+ *
+ * @return whether it is the first of a slice, which is there for readers when the line has been recorded.
+ *
+ * Thread: IO.  Real-time: yes, wait-free.
+ */
+bool dx_recorder_cycle(struct dx_recorder *recorder, const struct dx_cycle_times *times) DX_REALTIME;
 
-/** The line of device time at hand, after each cycle: where the next driver goes on when this one has crashed.  As above. */
+/**
+ * The line of device time at hand: where the next driver goes on when this one has crashed.  For each slice, and when the
+ * line goes on elsewhere.
+ *
+ * Thread: IO.  Real-time: yes, wait-free.
+ */
 void dx_recorder_line(struct dx_recorder *recorder, uint64_t frame, uint64_t host_ns, double ns_per_frame) DX_REALTIME;
 
 /** As above. */

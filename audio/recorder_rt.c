@@ -37,11 +37,11 @@ keep_longest(uint64_t *longest_ns, uint64_t ns) DX_REALTIME
     *longest_ns = ns > *longest_ns ? ns : *longest_ns;
 }
 
-void
+bool
 dx_recorder_cycle(struct dx_recorder *recorder, const struct dx_cycle_times *times) DX_REALTIME
 {
     if (!recorder->words)
-        return;
+        return false;
     struct dx_cycle_times *const slice = &recorder->slice;
     const bool is_new =
         !recorder->is_open || times->host_time_ns - slice->host_time_ns >= DX_RECORDER_SLICE_NS;
@@ -67,6 +67,7 @@ dx_recorder_cycle(struct dx_recorder *recorder, const struct dx_cycle_times *tim
                             encode_duration(slice->cycle_ns) << 16 | (slice->flags | SLICE_IS_THERE) << 24;
     /* release: pairs with the acquire in dx_recording_slices(); its time is there. */
     atomic_store_explicit(&words[0], packed, memory_order_release);
+    return is_new;
 }
 
 void

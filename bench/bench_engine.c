@@ -3,7 +3,8 @@
 // the whole loop of engine.c and everything it calls, on a clock whose sleeps take no time (all its readings are
 // those of the host's clock, moved on, and cost what they cost in a driver).  One client, whose lane is float32;
 // output alone and both directions; a handler that does nothing; a zero timestamp every 4096 frames, as a driver with
-// that ring posts them.  What the client, the hardware and the driver would do is done between the cycles.
+// that ring posts them; a flight recorder as every device of the machine has it.  What the client, the hardware and
+// the driver would do is done between the cycles.
 //
 // Blocks of cycles take turns: the CPU's best kernels, the plain C kernels, and memcpy.  memcpy is the control: it
 // moves as many bytes as the engine reads and writes as a whole (so it copies half of them), between rings of the
@@ -139,6 +140,7 @@ static struct {
     struct bench_series halves[2]; // of the control
     uint8_t *noise_float, *noise_physical;
     uint8_t *output_ring, *input_ring;
+    void *recording;
     uint8_t *control_source, *control_target;
     double checksum;
 
@@ -306,6 +308,7 @@ start_engine(void)
     b.source.output_stream = 0;
     b.source.input_stream = DX_NO_STREAM;
     b.source.lane = &b.lane;
+    b.source.gain_bits = DX_GAIN_UNITY;
     b.plan = (struct dx_engine_plan){
         .io_frames = row->frames,
         .inputs_in_use = row->duplex,
@@ -330,6 +333,7 @@ start_engine(void)
         .counters = &b.counters,
         .signal = &b.signal,
         .kernels = b.kernels[BEST],
+        .recorder = b.recording,
         .notices = &b.notices,
         .start_timeout_ns = 1000000000u,
     };
@@ -540,6 +544,10 @@ prepare(void)
     b.noise_float = bench_allocate(samples * sizeof(float));
     b.noise_physical = bench_allocate(samples * sizeof(float));
     b.output_ring = bench_allocate(ring_bytes);
+    b.recording = bench_allocate(dx_recorder_bytes());
+    memset(b.recording, 0, dx_recorder_bytes());
+    if (!dx_recorder_init(b.recording, dx_recorder_bytes()))
+        bench_die("the recording is none");
     b.input_ring = bench_allocate(ring_bytes);
     b.control_source = bench_allocate(2 * ring_bytes);
     b.control_target = bench_allocate(2 * ring_bytes);

@@ -482,7 +482,7 @@ set_up(struct rig *rig, const struct rig_options *options)
         cr_assert(eq(int, dx_lane_create(&rig->lanes[i], "player", 8 * options->ring_frames,
                                          client_bytes(&options->output[i])), 0));
         rig->sources[i] = (struct dx_engine_source){
-            .output_stream = i, .input_stream = DX_NO_STREAM, .lane = &rig->lanes[i]};
+            .output_stream = i, .input_stream = DX_NO_STREAM, .lane = &rig->lanes[i], .gain_bits = DX_GAIN_UNITY};
         plan->sources[plan->source_count++] = &rig->sources[i];
     }
     if (!options->has_no_handler)

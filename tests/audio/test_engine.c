@@ -135,7 +135,7 @@ run_order(struct rig *rig)
                                 output_dsp_2 = {.plugin = &plugin, .instance = (void *)(uintptr_t)"z"};
     static float buffer[2][8192];
     struct dx_engine_source player = {.output_stream = 0, .input_stream = DX_NO_STREAM, .callback = note_client,
-                                      .context = rig},
+                                      .context = rig, .gain_bits = DX_GAIN_UNITY},
                             recorder = {.output_stream = DX_NO_STREAM, .input_stream = 0,
                                         .callback = note_client, .context = rig, .input_buffer = buffer[0]};
     struct order order = {.count = 0};

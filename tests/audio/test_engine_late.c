@@ -322,7 +322,8 @@ delay_in_client(struct rig *rig)
 {
     static struct dx_engine_source source;
     source = (struct dx_engine_source){
-        .output_stream = 0, .input_stream = DX_NO_STREAM, .callback = dawdle, .context = rig};
+        .output_stream = 0, .input_stream = DX_NO_STREAM, .callback = dawdle, .context = rig,
+        .gain_bits = DX_GAIN_UNITY};
     rig->plans[0].sources[rig->plans[0].source_count++] = &source;
     delay_repeatedly(rig, DX_CAUSE_CLIENT);
 }

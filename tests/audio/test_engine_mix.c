@@ -26,7 +26,8 @@ add_lane(struct rig *rig, uint32_t index, uint32_t stream, uint32_t bytes_per_fr
     states[index] = (struct dx_lane_state){.flags = DX_LANE_RUNNING, .base = from};
     dx_lane_append(&lanes[index], &states[index], data, frames);
     sources[index] =
-        (struct dx_engine_source){.output_stream = stream, .input_stream = DX_NO_STREAM, .lane = &lanes[index]};
+        (struct dx_engine_source){.output_stream = stream, .input_stream = DX_NO_STREAM, .lane = &lanes[index],
+                                  .gain_bits = DX_GAIN_UNITY};
     rig->plans[0].sources[rig->plans[0].source_count++] = &sources[index];
 }
 
@@ -497,6 +498,7 @@ add_synchronous(struct rig *rig, uint32_t index, bool plays, bool records)
         .callback = take_part,
         .context = &own[index],
         .input_buffer = records ? synchronous_input[index] : NULL,
+        .gain_bits = DX_GAIN_UNITY,
     };
     rig->plans[0].sources[rig->plans[0].source_count++] = &sources[index];
 }

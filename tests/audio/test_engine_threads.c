@@ -185,7 +185,8 @@ set_up(void)
     config.inputs[0].input_state = &input_state;
     config.outputs[0] = stream;
     config.outputs[0].ring = (uint8_t *)output_ring;
-    source = (struct dx_engine_source){.input_stream = DX_NO_STREAM, .lane = &player_lane};
+    source = (struct dx_engine_source){.input_stream = DX_NO_STREAM, .lane = &player_lane,
+                                       .gain_bits = DX_GAIN_UNITY};
     plans[0] = (struct dx_engine_plan){
         .io_frames = 256, .inputs_in_use = 1, .outputs_in_use = 1, .source_count = 1, .sources = {&source}};
 }

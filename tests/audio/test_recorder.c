@@ -51,7 +51,7 @@ stop_now(_Atomic uint32_t *stop)
 #undef dx_recorder_incident
 #pragma pop_macro("DX_REALTIME")
 
-void dx_recorder_cycle(struct dx_recorder *recorder, const struct dx_cycle_times *times) DX_REALTIME;
+bool dx_recorder_cycle(struct dx_recorder *recorder, const struct dx_cycle_times *times) DX_REALTIME;
 void dx_recorder_line(struct dx_recorder *recorder, uint64_t frame, uint64_t host_ns, double ns_per_frame) DX_REALTIME;
 void dx_recorder_incident(struct dx_recorder *recorder, const struct dx_incident *incident) DX_REALTIME;
 
@@ -189,7 +189,7 @@ nothing_is_recorded_without_a_region(void)
     dx_recorder_attach(&recorder, NULL);
     const struct dx_cycle_times times = cycle_at(1, 2);
     const struct dx_incident incident = incident_of(1);
-    dx_recorder_cycle(&recorder, &times);
+    CHECK(!dx_recorder_cycle(&recorder, &times));
     dx_recorder_line(&recorder, 1, 1, 1.0);
     dx_recorder_incident(&recorder, &incident);
 }
@@ -204,7 +204,7 @@ durations_are_never_too_short_and_at_most_an_eighth_too_long(void)
         struct region *const region = make_region();
         struct dx_recorder recorder = attach(region);
         const struct dx_cycle_times times = {.host_time_ns = 1, .lateness_ns = ns, .handler_ns = ns, .cycle_ns = ns};
-        dx_recorder_cycle(&recorder, &times);
+        (void)dx_recorder_cycle(&recorder, &times);
         dx_recorder_line(&recorder, 1, 1, 1.0);
         CHECK_EQ(read_slices(region, slices), 1);
         CHECK(slices[0].lateness_ns >= ns && slices[0].lateness_ns <= ns + ns / 8);
@@ -227,7 +227,7 @@ a_slice_has_the_worst_of_its_cycles(void)
         {5 * SECOND + 20 * MS, 1, 1, 1, DX_CYCLE_STAMP}, // the next one
     };
     for (unsigned i = 0; i < 4; i++) {
-        dx_recorder_cycle(&recorder, &cycles[i]);
+        CHECK_EQ(dx_recorder_cycle(&recorder, &cycles[i]), i == 0 || i == 3);
         dx_recorder_line(&recorder, 1, 1, 1.0);
     }
     CHECK_EQ(read_slices(region, slices), 2);
@@ -256,11 +256,11 @@ the_last_minutes_are_kept_however_short_the_cycles_are(void)
     uint64_t now = 3 * SECOND;
     for (; now < 300u * (uint64_t)SECOND; now += 333333) {
         const struct dx_cycle_times times = cycle_at(now, now / SECOND);
-        dx_recorder_cycle(&recorder, &times);
+        (void)dx_recorder_cycle(&recorder, &times);
     }
     const uint64_t last = now - 333333, morning = last + 30000u * (uint64_t)SECOND;
     const struct dx_cycle_times times = cycle_at(morning, 77);
-    dx_recorder_cycle(&recorder, &times);
+    (void)dx_recorder_cycle(&recorder, &times);
     dx_recorder_line(&recorder, 1, 1, 1.0);
 
     const uint32_t count = read_slices(region, slices);
@@ -350,7 +350,7 @@ next_writer_goes_on_where_the_last_one_stopped(void)
         const struct dx_incident incident = incident_of(number);
         const struct dx_cycle_times times = cycle_at(number * MS, number);
         dx_recorder_incident(&recorder, &incident);
-        dx_recorder_cycle(&recorder, &times); // a slice of its own, however soon
+        (void)dx_recorder_cycle(&recorder, &times); // a slice of its own, however soon
         dx_recorder_line(&recorder, number, 1, 1.0);
     }
     CHECK_EQ(read_incidents(region, incidents), DX_RECORDER_INCIDENTS);
@@ -452,13 +452,13 @@ writer_that_dies_after_any_store_leaves_the_cycles_before(void)
         struct dx_recorder recorder = attach(region);
         for (uint64_t i = 1; i <= 5; i++) {
             const struct dx_cycle_times times = cycle_at(i * SECOND, i);
-            dx_recorder_cycle(&recorder, &times);
+            (void)dx_recorder_cycle(&recorder, &times);
             dx_recorder_line(&recorder, i, 1, 1.0);
         }
         const struct dx_cycle_times times = cycle_at(6 * (uint64_t)SECOND, 6);
         stores_left = stores;
         if (!setjmp(stopped))
-            counted_recorder_cycle(&recorder, &times);
+            (void)counted_recorder_cycle(&recorder, &times);
         CHECK_EQ(stores_left != UINT32_MAX, stores == STORES_OF_A_CYCLE);
         stores_left = UINT32_MAX;
         CHECK_EQ(read_slices(region, slices), 5);
@@ -526,7 +526,7 @@ write_for_long(void *argument)
         const struct dx_incident incident = incident_of(number);
         const struct dx_cycle_times times = cycle_at(number * 5 * MS, number % 100);
         dx_recorder_incident(&recorder, &incident);
-        dx_recorder_cycle(&recorder, &times);
+        (void)dx_recorder_cycle(&recorder, &times);
         dx_recorder_line(&recorder, number, 10 * number, 100.0 * (double)(number % 1000 + 1));
     }
     return NULL;

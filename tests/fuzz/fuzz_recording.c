@@ -118,7 +118,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct dx_incident incident = {.cause = DX_CAUSE_ENGINE, .frames = 4711};
         dx_recorder_attach(&recorder, words);
         dx_recorder_incident(&recorder, &incident);
-        dx_recorder_cycle(&recorder, &(struct dx_cycle_times){.host_time_ns = 1});
+        (void)dx_recorder_cycle(&recorder, &(struct dx_cycle_times){.host_time_ns = 1});
         dx_recorder_line(&recorder, 7, 8, 9.0);
         uint64_t frame, host_ns;
         double ns_per_frame;
