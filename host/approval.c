@@ -185,11 +185,9 @@ find_fault(const struct dx_store *store, const char *file_name)
         return "`owner` must be the number of a user";
     if (network && strcmp(network, "yes") != 0 && strcmp(network, "no") != 0)
         return "`network` must be yes or no";
-    char *const name = dx_file_name_from_text(identifier);
-    const size_t length = name ? strlen(name) : 0;
-    const bool is_own = name && strncmp(name, file_name, length) == 0 && strcmp(file_name + length, SUFFIX) == 0;
-    free(name);
-    return is_own ? NULL : "it is of another bundle than its name says";
+    if (!dx_file_name_is_of(file_name, identifier, SUFFIX)) // or two could be of one bundle
+        return "it is of another bundle than its name says";
+    return NULL;
 }
 
 static kern_return_t

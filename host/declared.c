@@ -386,17 +386,6 @@ read_device(const struct dx_store *store, const char *path, struct device **ret_
     return kIOReturnSuccess;
 }
 
-/* Whether the file of a device has the name that it should have: else two files could be of one device. */
-static bool
-is_named(const struct device *device, const char *file_name)
-{
-    char *const name = dx_file_name_from_text(device->declared.uid);
-    const size_t length = name ? strlen(name) : 0;
-    const bool is_own = name && strncmp(name, file_name, length) == 0 && strcmp(file_name + length, SUFFIX) == 0;
-    free(name);
-    return is_own;
-}
-
 static kern_return_t
 load_file(struct dx_declarations *declarations, const char *name, dx_error *complaint)
 {
@@ -408,7 +397,8 @@ load_file(struct dx_declarations *declarations, const char *name, dx_error *comp
     kern_return_t status = dx_store_read(path, &store, complaint);
     if (status == kIOReturnSuccess)
         status = read_device(store, path, &device, complaint);
-    if (status == kIOReturnSuccess && !is_named(device, name))
+    if (status == kIOReturnSuccess &&
+        !dx_file_name_is_of(name, device->declared.uid, SUFFIX)) // or two could be of one
         status = dx_error_set(complaint, kIOReturnBadArgument,
                               "%.250s: it is of another device than its name says: "
                               "\"%.80s\"",

@@ -66,6 +66,9 @@ bool dx_text_is_utf8(const char *text, size_t length);
  */
 char *dx_file_name_from_text(const char *text);
 
+/** Whether a file name is that of a text, and the suffix.  Needs no memory. */
+bool dx_file_name_is_of(const char *name, const char *text, const char *suffix);
+
 /**
  * Reads a regular file; no link is followed in its last component.
  *

@@ -13,22 +13,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A byte of a text as a file name has it, `to` has room for 4.  @return how many bytes it takes. */
+static size_t
+escape_byte(const char *text, const char *c, char *to)
+{
+    const bool is_plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+                          *c == '-' || *c == '_' || (*c == '.' && c != text);
+    to[0] = *c;
+    return is_plain ? 1 : (size_t)snprintf(to, 4, "%%%02X", (unsigned)(unsigned char)*c);
+}
+
 char *
 dx_file_name_from_text(const char *text)
 {
-    char *const name = malloc(strlen(text) * 3 + 1);
+    char *const name = malloc(strlen(text) * 3 + 1); // the NUL that escape_byte() writes is within it
     char *to = name;
-    for (const char *c = text; name && *c; c++) {
-        const bool is_plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-                              *c == '-' || *c == '_' || (*c == '.' && c != text);
-        if (is_plain)
-            *to++ = *c;
-        else
-            to += sprintf(to, "%%%02X", (unsigned)(unsigned char)*c);
-    }
+    for (const char *c = text; name && *c; c++)
+        to += escape_byte(text, c, to);
     if (name)
         *to = '\0';
     return name;
+}
+
+bool
+dx_file_name_is_of(const char *name, const char *text, const char *suffix)
+{
+    char escaped[4];
+    for (const char *c = text; *c; c++) {
+        const size_t length = escape_byte(text, c, escaped);
+        if (strncmp(name, escaped, length) != 0)
+            return false;
+        name += length;
+    }
+    return strcmp(name, suffix) == 0;
 }
 
 /* Reads up to `max_bytes` and one more, so that a larger file is noticed.  @return how many, or -errno. */
