@@ -343,7 +343,7 @@ next_writer_goes_on_where_the_last_one_stopped(void)
 {
     static struct dx_incident incidents[DX_RECORDER_INCIDENTS];
     static struct dx_recorded_slice slices[DX_RECORDER_SLICES];
-    struct region *const region = make_region();
+    struct region *const volatile region = make_region();
     for (uint64_t number = 1; number <= 300; number++) {
         CHECK(dx_recorder_init(region, BYTES));
         struct dx_recorder recorder = attach(region);
@@ -419,8 +419,8 @@ static void
 writer_that_dies_after_any_store_leaves_a_line(void)
 {
     for (uint64_t before = 1; before < 10; before++) {
-        for (unsigned stores = 0; stores <= STORES_OF_A_LINE; stores++) {
-            struct region *const region = make_region();
+        for (volatile unsigned stores = 0; stores <= STORES_OF_A_LINE; stores++) {
+            struct region *const volatile region = make_region();
             struct dx_recorder recorder = attach(region);
             for (uint64_t i = 1; i <= before; i++)
                 dx_recorder_line(&recorder, 1000 * i, 1000000 * i, 100.0 * (double)i);
@@ -447,8 +447,8 @@ static void
 writer_that_dies_after_any_store_leaves_the_cycles_before(void)
 {
     static struct dx_recorded_slice slices[DX_RECORDER_SLICES];
-    for (unsigned stores = 0; stores <= STORES_OF_A_CYCLE; stores++) {
-        struct region *const region = make_region();
+    for (volatile unsigned stores = 0; stores <= STORES_OF_A_CYCLE; stores++) {
+        struct region *const volatile region = make_region();
         struct dx_recorder recorder = attach(region);
         for (uint64_t i = 1; i <= 5; i++) {
             const struct dx_cycle_times times = cycle_at(i * SECOND, i);

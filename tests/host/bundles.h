@@ -41,8 +41,8 @@ make_bundle(const char *path, const char *identifier)
 static inline void
 write_entitlements(const char *path, const char *inside)
 {
-    char text[4000];
-    (void)snprintf(text, sizeof text, "<plist version=\"1.0\"><dict>%s</dict></plist>\n", inside);
+    char text[4200];
+    (void)snprintf(text, sizeof text, "<plist version=\"1.0\"><dict>%.4000s</dict></plist>\n", inside);
     write_file(path, text);
 }
 
