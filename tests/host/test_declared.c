@@ -4,7 +4,7 @@
 #include "host/declared.h"
 
 #include "folder.h"
-#include "host/bundle_info.h"
+#include "host/catalogue.h"
 #include "host/describe.h"
 #include "host/store.h"
 
@@ -641,4 +641,16 @@ Test(declared, kinds_are_known_as_their_bundles_say)
         free(bytes);
     }
     cr_expect(eq(ptr, dx_kind_copy_info("Other.dext"), NULL));
+}
+
+Test(declared, the_bundles_of_kinds_can_be_run_by_every_build)
+{
+    const struct dx_kind *kind;
+    for (size_t i = 0; (kind = dx_kind_at(i)); i++) {
+        struct dx_bundle_entry *entry = NULL;
+        cr_assert(eq(int, dx_bundle_entry_read_kind(kind, BUILD "/examples", &entry), kIOReturnSuccess));
+        cr_expect(eq(str, entry->why, TEXT("")));
+        cr_expect(eq(sz, entry->info.personality_count, 1));
+        dx_bundle_entry_destroy(entry);
+    }
 }
