@@ -220,34 +220,15 @@ create_of_kind(struct create_request *request, int argc, char **argv)
     return code == CLI_OK ? cli_finish_output() : code;
 }
 
-/* Without a kind, --help is all that can be. */
-static int
-no_option(void *context, size_t option, const char *value)
-{
-    (void)context;
-    (void)option;
-    (void)value;
-    return cli_fail(CLI_USAGE, "create: the kind comes first: dextral create KIND [OPTIONS]; 'dextral create --help' "
-                               "lists kinds");
-}
-
-static int
-no_operand(void *context, const char *value)
-{
-    return no_option(context, 0, value);
-}
-
 static int
 run_create(const struct cli_command *command, int argc, char **argv)
 {
     struct create_request request = {0};
-    if (argc == 0 || argv[0][0] == '-' || !argv[0][0]) {
-        struct cli_arguments arguments = {no_option, no_operand, NULL, false};
-        const int code = cli_parse(command, &arguments, argc, argv);
-        if (code != CLI_OK)
-            return code;
-        return arguments.wants_help ? cli_print_help(command) : no_option(NULL, 0, NULL);
-    }
+    if (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
+        return cli_print_help(command);
+    if (argc == 0 || argv[0][0] == '-' || !argv[0][0])
+        return cli_fail(CLI_USAGE, "create: the kind comes first: dextral create KIND [OPTIONS]; 'dextral create --help' "
+                                   "lists kinds");
     request.kind = argv[0];
     request.values = OSDictionaryCreate(8);
     const int code = request.values ? create_of_kind(&request, argc - 1, argv + 1) : cli_fail(CLI_FAILED, "no memory");

@@ -79,6 +79,18 @@ check_drivers(void *context)
     return request->option ? cli_check_json("drivers") : CLI_OK;
 }
 
+/* "1.1 (1.0 runs)": after an update, until the driver is started again. */
+static void
+add_version(struct cli_table *table, const OSDictionary *driver)
+{
+    const char *const version = cli_get_text(driver, "version");
+    const char *const running = cli_get_text(driver, "running-version");
+    if (*running && strcmp(running, version) != 0)
+        cli_table_add(table, "%s (%s runs)", version, running);
+    else
+        cli_table_add(table, "%s", version);
+}
+
 static int
 print_drivers(const OSArray *drivers)
 {
@@ -90,7 +102,7 @@ print_drivers(const OSArray *drivers)
     for (size_t i = 0; i < cli_count(drivers); i++) {
         const OSDictionary *const driver = cli_at(drivers, i);
         cli_table_add(&table, "%s", cli_get_text(driver, "bundle"));
-        cli_table_add(&table, "%s", cli_get_text(driver, "version"));
+        add_version(&table, driver);
         cli_table_add(&table, "%s", cli_get_text(driver, "state"));
         cli_table_add(&table, "%llu", cli_get_number(driver, "restarts"));
         cli_table_add(&table, "%s", cli_get_text(driver, "path"));

@@ -57,7 +57,7 @@ encoding_text(const OSDictionary *format, char *text, size_t size)
     const uint32_t bits = get_number(format, "bits");
     const uint32_t channels = get_number(format, "channels");
     const uint32_t bytes = channels > 0 ? get_number(format, "bytes-per-frame") / channels : 0;
-    char container[16] = "";
+    char container[32] = "";
     if (get_number(format, "id") != IOUserAudioFormatIDLinearPCM) {
         (void)cli_code_text(get_number(format, "id"), text);
         return;
@@ -75,13 +75,89 @@ encoding_text(const OSDictionary *format, char *text, size_t size)
 const char *
 cli_format_text(const OSDictionary *format, char text[CLI_FORMAT_BYTES])
 {
-    char encoding[32];
+    char encoding[64];
     if (!format)
         return "";
     encoding_text(format, encoding, sizeof encoding);
     (void)snprintf(text, CLI_FORMAT_BYTES, "%s/%uch/%.10g%s", encoding, get_number(format, "channels"),
                    cli_get_real(format, "rate-f64"),
                    get_number(format, "flags") & FormatFlagIsNonMixable ? "/non-mixable" : "");
+    return text;
+}
+
+#define PARTS 4u // encoding, channels, rate, mixability
+
+/* The different values of one part, in the order in which they come. */
+struct part_values {
+    struct cli_list list;
+    size_t count;
+};
+
+/* The part of a place of "a/b/c"; its length is 0 where there is none. */
+static const char *
+find_part(const char *text, size_t place, size_t *ret_length)
+{
+    for (; place > 0 && *text; place--) {
+        text += strcspn(text, "/");
+        text += *text == '/';
+    }
+    *ret_length = strcspn(text, "/");
+    return text;
+}
+
+/* Whether an earlier format has that part too. */
+static bool
+is_repeated(const OSArray *formats, size_t index, size_t place, const char *part, size_t length)
+{
+    for (size_t i = 0; i < index; i++) {
+        char text[CLI_FORMAT_BYTES] = "";
+        size_t its_length;
+        const char *const its_part = find_part(cli_format_text(cli_at(formats, i), text), place, &its_length);
+        if (its_length == length && memcmp(its_part, part, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void
+collect_values(const OSArray *formats, size_t place, struct part_values *values)
+{
+    for (size_t i = 0; i < cli_count(formats); i++) {
+        char text[CLI_FORMAT_BYTES] = "";
+        char value[CLI_FORMAT_BYTES];
+        size_t length;
+        const char *const part = find_part(cli_format_text(cli_at(formats, i), text), place, &length);
+        if (is_repeated(formats, i, place, part, length))
+            continue;
+        (void)snprintf(value, sizeof value, "%.*s", (int)length, length > 0 ? part : "mixable");
+        cli_list_append(&values->list, length > 0 ? value : "mixable", "");
+        values->count++;
+    }
+}
+
+const char *
+cli_formats_text(const OSArray *formats, char text[CLI_FORMATS_BYTES])
+{
+    struct part_values values[PARTS] = {{{"", 0}, 0}};
+    size_t combinations = 1;
+    for (size_t i = 0; i < PARTS; i++) {
+        collect_values(formats, i, &values[i]);
+        combinations *= values[i].count;
+    }
+    const bool is_mixable = strcmp(values[PARTS - 1].list.text, "mixable") == 0; // as it is where nothing is said
+    size_t length = 0;
+    text[0] = '\0';
+    for (size_t i = 0; combinations == cli_count(formats) && i < PARTS - is_mixable && length < CLI_FORMATS_BYTES; i++)
+        length += (size_t)snprintf(text + length, CLI_FORMATS_BYTES - length, "%s%s", i > 0 ? " / " : "",
+                                   values[i].list.text);
+    if (length > 0)
+        return text; // formats differ, so each combination is there
+    struct cli_list all = {"", 0};
+    for (size_t i = 0; i < cli_count(formats); i++) {
+        char format[CLI_FORMAT_BYTES] = "";
+        cli_list_append(&all, cli_format_text(cli_at(formats, i), format), "");
+    }
+    (void)snprintf(text, CLI_FORMATS_BYTES, "%s", all.text);
     return text;
 }
 
@@ -137,7 +213,6 @@ cli_choose_format(const char *what, const OSDictionary *stream, const char *text
     const OSArray *const formats = cli_get_array(stream, "formats");
     char current[CLI_FORMAT_BYTES] = "";
     (void)cli_format_text(cli_get_dictionary(stream, "physical"), current);
-    struct cli_list all = {"", 0};
     const OSDictionary *best = NULL;
     unsigned best_score = 0;
     bool is_tie = false;
@@ -146,7 +221,7 @@ cli_choose_format(const char *what, const OSDictionary *stream, const char *text
         char candidate[CLI_FORMAT_BYTES] = "";
         bool is_meant;
         bool is_current;
-        cli_list_append(&all, cli_format_text(format, candidate), "");
+        (void)cli_format_text(format, candidate);
         (void)count_parts(text, candidate, &is_meant);
         // as much as now, and then nothing that was not asked for: mixable rather than not
         const unsigned score = 2 * count_parts(current, candidate, &is_current) + !strstr(candidate, "non-mixable");
@@ -156,11 +231,13 @@ cli_choose_format(const char *what, const OSDictionary *stream, const char *text
         best = format;
         best_score = score;
     }
+    char choices[CLI_FORMATS_BYTES];
     if (!best)
         return cli_fail(CLI_USAGE, "%s: the stream has no such format; it has: %s", what,
-                        all.length > 0 ? all.text : "none that can be chosen");
+                        cli_count(formats) > 0 ? cli_formats_text(formats, choices) : "none that can be chosen");
     if (is_tie)
-        return cli_fail(CLI_USAGE, "%s: several formats are like that; name one of: %s", what, all.text);
+        return cli_fail(CLI_USAGE, "%s: several formats are like that; name one of: %s", what,
+                        cli_formats_text(formats, choices));
     read_format(best, ret_format);
     return CLI_OK;
 }

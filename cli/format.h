@@ -7,7 +7,7 @@
 #include <dextral/AudioDriverKitTypes.h>
 #include <dextral/OSObject.h>
 
-#define CLI_FORMAT_BYTES 64u
+#define CLI_FORMAT_BYTES 128u
 #define CLI_CODE_BYTES 12u
 
 /** "vlme", or "0x0000002A" for what is not made of printable characters. */
@@ -21,6 +21,11 @@ bool cli_parse_code(const char *text, uint32_t *ret_code);
  * ones; "be" at the end is the other byte order.
  */
 const char *cli_format_text(const OSDictionary *format, char text[CLI_FORMAT_BYTES]);
+
+#define CLI_FORMATS_BYTES 700u
+
+/** All formats of an array: "f32, s16 / 2ch / 44100, 48000" where each combination is there, else one by one. */
+const char *cli_formats_text(const OSArray *formats, char text[CLI_FORMATS_BYTES]);
 
 /**
  * Chooses one of a stream's formats.

@@ -151,7 +151,7 @@ get_settings(const struct get_request *request, dx_directory *directory, dx_devi
     if (code == CLI_OK && setting)
         code = show_setting(setting, request->wants_json);
     else if (code == CLI_OK)
-        code = request->wants_json ? cli_print_json(settings, false) : cli_print_settings(settings);
+        code = request->wants_json ? cli_print_json(settings, false) : cli_print_settings(settings, false);
     OSObjectRelease(settings);
     OSObjectRelease(description);
     return code;

@@ -150,6 +150,11 @@ print_table(const OSArray *incidents, bool has_titles)
         {"TIME", false}, {"DEVICE", false}, {"CAUSE", false}, {"FRAMES", true}, {"CLIENT", false}, {"WHAT", false}};
     static const struct cli_column plain[] = {{"", false}, {"", false}, {"", false}, {"", true}, {"", false}, {"", false}};
     struct cli_table table;
+    if (cli_count(incidents) == 0) {
+        if (has_titles)
+            cli_note("nothing went wrong, as far as is known");
+        return CLI_OK;
+    }
     cli_table_init(&table, has_titles ? titled : plain, sizeof titled / sizeof titled[0]);
     for (size_t i = 0; i < cli_count(incidents); i++) {
         const OSDictionary *const incident = cli_at(incidents, i);

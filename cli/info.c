@@ -75,13 +75,12 @@ add_identity(struct cli_table *table, const OSDictionary *description)
     if (*cli_get_text(description, "kind"))
         add_line(table, "kind", cli_get_text(description, "kind"));
     const unsigned long long pid = cli_get_number(description, "pid");
-    int length = snprintf(text, sizeof text, "%s %s", cli_get_text(description, "bundle"),
-                          cli_get_text(description, "version"));
-    if (length > 0 && (size_t)length < sizeof text && pid > 0)
-        length += snprintf(text + length, sizeof text - (size_t)length, ", process %llu", pid);
-    if (length > 0 && (size_t)length < sizeof text)
-        (void)snprintf(text + length, sizeof text - (size_t)length, ", restarted %llu times",
-                       cli_get_number(description, "restarts"));
+    char process[40] = "";
+    if (pid > 0)
+        (void)snprintf(process, sizeof process, ", process %llu", pid);
+    (void)snprintf(text, sizeof text, "%s%s%s%s, restarts %llu", cli_get_text(description, "bundle"),
+                   *cli_get_text(description, "version") ? " " : "", cli_get_text(description, "version"), process,
+                   cli_get_number(description, "restarts"));
     add_line(table, "driver", text);
 }
 
@@ -115,21 +114,42 @@ add_streams(struct cli_table *table, const OSDictionary *description, const char
         char label[32];
         char text[LINE_BYTES];
         char format[CLI_FORMAT_BYTES] = "";
-        struct cli_list others = {"", 0};
+        char choices[CLI_FORMATS_BYTES];
         (void)snprintf(label, sizeof label, "%s:%zu", direction, i);
         (void)snprintf(text, sizeof text, "%s%s%s, latency %llu frames%s",
                        cli_format_text(cli_get_dictionary(stream, "physical"), format), *name ? ", " : "", name,
                        cli_get_number(stream, "latency"),
                        cli_get_switch(stream, "active") ? "" : ", not active");
         add_line(table, label, text);
-        for (size_t k = 0; k < cli_count(formats); k++) {
-            char other[CLI_FORMAT_BYTES] = "";
-            cli_list_append(&others, cli_format_text(cli_at(formats, k), other), "");
-        }
-        (void)snprintf(text, sizeof text, "of %s", others.text);
+        (void)snprintf(text, sizeof text, "of %s", cli_formats_text(formats, choices));
         if (cli_count(formats) > 1)
             add_line(table, "", text);
     }
+}
+
+/* "aplay (process 4711), plays, 512 frames, -6dB, muted" */
+static void
+describe_client(const OSDictionary *session, struct cli_list *list)
+{
+    const bool has_output = cli_has(session, "output");
+    char process[40];
+    char text[40];
+    (void)snprintf(process, sizeof process, "process %llu", cli_get_number(session, "pid"));
+    cli_list_append(list, cli_get_text(session, "name"), process);
+    cli_list_append(list,
+                    has_output && cli_has(session, "input") ? "plays and records"
+                    : has_output                            ? "plays"
+                                                            : "records",
+                    "");
+    (void)snprintf(text, sizeof text, "%llu frames", cli_get_number(session, "io-frames"));
+    if (cli_get_number(session, "io-frames") > 0) // else it takes what the device has
+        cli_list_append(list, text, "");
+    if (has_output)
+        cli_list_append(list, cli_gain_text(cli_get_real(session, "gain-f64"), text), "");
+    if (cli_get_switch(session, "mute"))
+        cli_list_append(list, "muted", "");
+    if (!cli_get_switch(session, "running"))
+        cli_list_append(list, "stopped", "");
 }
 
 static void
@@ -137,21 +157,14 @@ add_clients(struct cli_table *table, const OSDictionary *description)
 {
     const OSArray *const sessions = cli_get_array(description, "sessions");
     for (size_t i = 0; i < cli_count(sessions); i++) {
-        const OSDictionary *const session = cli_at(sessions, i);
-        char text[LINE_BYTES];
-        char gain[CLI_GAIN_BYTES];
-        const bool has_output = cli_has(session, "output");
-        const bool has_input = cli_has(session, "input");
-        (void)snprintf(text, sizeof text, "%s, process %llu, %s, %llu frames, %s%s%s", cli_get_text(session, "name"),
-                       cli_get_number(session, "pid"),
-                       has_output && has_input ? "plays and records"
-                       : has_output            ? "plays"
-                                               : "records",
-                       cli_get_number(session, "io-frames"),
-                       cli_gain_text(cli_get_real(session, "gain-f64"), gain),
-                       cli_get_switch(session, "mute") ? ", muted" : "",
-                       cli_get_switch(session, "running") ? "" : ", stopped");
-        add_line(table, i == 0 ? "clients" : "", text);
+        struct cli_list list = {"", 0};
+        describe_client(cli_at(sessions, i), &list);
+        add_line(table, i == 0 ? "clients" : "", list.text);
+    }
+    if (cli_get_number(description, "more-sessions") > 0) {
+        char text[40];
+        (void)snprintf(text, sizeof text, "and %llu more", cli_get_number(description, "more-sessions"));
+        add_line(table, "", text);
     }
 }
 
@@ -174,8 +187,7 @@ print_text(dx_device *device, const OSDictionary *description)
     int code = settings ? cli_table_print(&table, stdout, 0) : cli_fail(CLI_FAILED, "no memory");
     cli_table_finish(&table);
     if (code == CLI_OK) {
-        (void)putchar('\n');
-        code = cli_print_settings(settings);
+        code = cli_print_settings(settings, true);
     }
     OSObjectRelease(settings);
     return code;

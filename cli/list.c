@@ -59,6 +59,10 @@ print_text(const struct cli_devices *devices)
         {"RATE", true},  {"OUT", true},  {"IN", true},       {"CLIENTS", true},
     };
     struct cli_table table;
+    if (cli_count(devices->descriptions) == 0) {
+        cli_note("there are no devices yet: 'dextral create cable' makes one, 'dextral drivers' shows what may run");
+        return CLI_OK;
+    }
     cli_table_init(&table, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < cli_count(devices->descriptions); i++) {
         const OSDictionary *const description = cli_at(devices->descriptions, i);
@@ -69,12 +73,10 @@ print_text(const struct cli_devices *devices)
         cli_table_add(&table, "%.10g", cli_get_real(description, "rate-f64"));
         cli_table_add(&table, "%u", cli_count_channels(description, "outputs"));
         cli_table_add(&table, "%u", cli_count_channels(description, "inputs"));
-        cli_table_add(&table, "%zu", cli_count(cli_get_array(description, "sessions")));
+        cli_table_add(&table, "%llu", cli_get_number(description, "session-count"));
     }
     const int code = cli_table_print(&table, stdout, 0);
     cli_table_finish(&table);
-    if (cli_count(devices->descriptions) == 0)
-        cli_note("there are no devices yet: 'dextral create cable' makes one, 'dextral drivers' shows what may run");
     return code;
 }
 

@@ -22,7 +22,7 @@ enum play_option {
 
 static const struct cli_option play_options[] = {
     [OPTION_DEVICE] = {"device", "DEVICE", "where to; default: the default output device", 'd', false},
-    [OPTION_LATENCY] = {"latency", "MS", "how much is written ahead, 1 to 10000; default: 500", 0, false},
+    [OPTION_LATENCY] = {"latency", "MS", "from writing to hearing, 1 to 10000; default: about 500", 0, false},
     [OPTION_FORMAT] = {"format", "FORMAT", "of '-': s16, s24, s32, f32 or f64, little-endian; default: s16", 0, false},
     [OPTION_CHANNELS] = {"channels", "N", "of '-'; default: 2", 0, false},
     [OPTION_RATE] = {"rate", "HZ", "of '-'; default: the device's", 0, false},
@@ -190,7 +190,8 @@ start(struct sound *sound, struct source *source, float *block, uint64_t *ret_pl
         code = read_source(source, block, &count);
         if (code == CLI_OK)
             code = sound_fill(sound, block, count, &wrote);
-    } while (code == CLI_OK && count == SOUND_BLOCK_FRAMES && wrote == count && !cli_signal());
+    } while (code == CLI_OK && count == SOUND_BLOCK_FRAMES && wrote == count && sound->latency_frames == 0 &&
+             !cli_signal());
     if (code == CLI_OK)
         code = sound_start(sound);
     if (code == CLI_OK)

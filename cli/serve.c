@@ -12,19 +12,27 @@
 
 #define DAEMON "dextrald"
 
-/* The program beside this one; false where that cannot be known. */
-static bool
-find_beside(char path[PATH_MAX])
+/* Becomes the program that another one is beside, or that is in the same build folder; returns where there is none. */
+static void
+run_near(char **argv)
 {
-    const ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - sizeof DAEMON - 1);
+    char folder[PATH_MAX];
+    char path[PATH_MAX + sizeof DX_DAEMON_IN_BUILD + 16];
+    const ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
     if (length <= 0)
-        return false;
-    path[length] = '\0';
-    char *const slash = strrchr(path, '/');
+        return;
+    folder[length] = '\0';
+    char *const slash = strrchr(folder, '/');
     if (!slash)
-        return false;
-    (void)snprintf(slash + 1, PATH_MAX - (size_t)(slash + 1 - path), DAEMON);
-    return true;
+        return;
+    *slash = '\0';
+    (void)snprintf(path, sizeof path, "%s/" DAEMON, folder);
+    (void)execv(path, argv);
+    (void)snprintf(path, sizeof path, "%s/../meson-info", folder);
+    if (access(path, F_OK) != 0)
+        return;
+    (void)snprintf(path, sizeof path, "%s/../" DX_DAEMON_IN_BUILD, folder);
+    (void)execv(path, argv);
 }
 
 static int
@@ -36,12 +44,10 @@ run_serve(const struct cli_command *command, int argc, char **argv)
     (void)signal(SIGPIPE, SIG_DFL);
     (void)signal(SIGXFSZ, SIG_DFL);
     static char name[] = DAEMON;
-    char path[PATH_MAX] = "dextral";
     argv[-1] = name; // in the place of "serve"
-    if (find_beside(path))
-        (void)execv(path, argv - 1); // returns only where there is none
+    run_near(argv - 1);
     (void)execvp(name, argv - 1);
-    return cli_fail(CLI_FAILED, "serve: " DAEMON " was found neither beside %s nor in PATH: %s", path, strerror(errno));
+    return cli_fail(CLI_FAILED, "serve: " DAEMON " was found neither beside this program nor in PATH: %s", strerror(errno));
 }
 
 const struct cli_command cli_serve = {

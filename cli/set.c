@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define MAX_OPERANDS 5u // DEVICE client PROGRAM volume VALUE
 #define MAX_WHAT_BYTES 200u
@@ -20,7 +21,7 @@ enum set_option {
 };
 
 static const struct cli_option set_options[] = {
-    [OPTION_NONE] = {"none", NULL, "with 'default': no device is, whatever was chosen before", 0, false},
+    [OPTION_NONE] = {"none", NULL, "with 'default': takes the choice back", 0, false},
 };
 
 struct set_request {
@@ -159,6 +160,30 @@ check_status(const struct set_request *request, kern_return_t status)
     return cli_fail(cli_exit_code(status), "%s: %s", request->what, cli_status_text(status, text));
 }
 
+/* A change is told a moment after it was made.  Waits for it, so that the next command finds it: a second at most, and
+ * where it does not come it was made all the same.  The rate or, with a format, that stream's. */
+static void
+wait_until_told(const struct set_request *request, double rate_hz, IOUserAudioStreamDirection direction, uint32_t index,
+                const IOUserAudioStreamBasicDescription *format)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        const struct timespec pause = {.tv_nsec = 10000000};
+        dx_device_info info = {.size = sizeof info};
+        if (dx_device_get_info(request->device, &info) != kIOReturnSuccess)
+            return;
+        const dx_stream_info *const stream =
+            direction == IOUserAudioStreamDirectionOutput ? &info.outputs[index] : &info.inputs[index];
+        const bool is_told = format ? stream->physical.mFormatFlags == format->mFormatFlags &&
+                                          stream->physical.mBitsPerChannel == format->mBitsPerChannel &&
+                                          stream->physical.mChannelsPerFrame == format->mChannelsPerFrame &&
+                                          stream->physical.mSampleRate == format->mSampleRate
+                                    : info.sample_rate_hz == rate_hz;
+        if (is_told)
+            return;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 static int
 set_rate(const struct set_request *request)
 {
@@ -166,6 +191,8 @@ set_rate(const struct set_request *request)
     if (!cli_parse_real(request->operands[2], 1.0, 1e9, &rate))
         return cli_fail(CLI_USAGE, "%s: expected a rate in Hz, such as 48000", request->what);
     const kern_return_t status = dx_device_set_sample_rate(request->device, rate);
+    if (status == kIOReturnSuccess)
+        wait_until_told(request, rate, IOUserAudioStreamDirectionOutput, 0, NULL);
     if (status != kIOReturnUnsupported)
         return check_status(request, status);
     OSDictionary *description = NULL;
@@ -210,6 +237,8 @@ set_format(const struct set_request *request)
                              request->what, request->operands[2], request->operands[0]);
     if (code == CLI_OK)
         code = check_status(request, dx_device_set_stream_format(request->device, direction, index, &format));
+    if (code == CLI_OK)
+        wait_until_told(request, 0.0, direction, index, &format);
     OSObjectRelease(description);
     return code;
 }
@@ -259,6 +288,14 @@ set_control(const struct set_request *request, const char *key, const char *valu
     return cli_set_control(request->device, &setting);
 }
 
+static bool
+list_option(void *context, OSString *name, OSObjectPtr value)
+{
+    (void)value;
+    cli_list_append(context, OSStringGetCStringNoCopy(name), "");
+    return false;
+}
+
 /* The short form: a control, or else an option of a declared device. */
 static int
 set_by_name(const struct set_request *request)
@@ -272,9 +309,17 @@ set_by_name(const struct set_request *request)
     int code = cli_describe(request->directory, dx_device_uid(request->device), &description);
     if (code != CLI_OK)
         return code;
-    const OSDictionary *const options = cli_get_dictionary(description, "options");
-    code = options && OSDictionaryGetObject(options, name) ? set_declared_option(request, name, value)
-                                                           : set_control(request, name, value); // says what there is
+    OSDictionary *const options = cli_get_dictionary(description, "options");
+    struct cli_list list = {"", 0};
+    if (cli_has(options, name)) {
+        code = set_declared_option(request, name, value);
+    } else if (options) {
+        (void)OSDictionaryIterateObjects(options, list_option, &list);
+        code = cli_fail(CLI_USAGE, "%s: the device has no control or option %s; its options: %s; 'dextral get %s' lists all",
+                        request->what, name, list.text, request->operands[0]);
+    } else {
+        code = set_control(request, name, value); // says which controls there are
+    }
     OSObjectRelease(description);
     return code;
 }

@@ -160,15 +160,14 @@ collect_formats(struct collection *collection, const OSDictionary *description, 
     for (size_t i = 0; i < cli_count(streams); i++) {
         const OSDictionary *const stream = cli_at(streams, i);
         const OSArray *const formats = cli_get_array(stream, "formats");
-        struct cli_list list = {"", 0};
+        char choices[CLI_FORMATS_BYTES];
         char what[40];
         char format[CLI_FORMAT_BYTES] = "";
-        for (size_t k = 0; k < cli_count(formats); k++)
-            cli_list_append(&list, cli_format_text(cli_at(formats, k), format), "");
         (void)snprintf(what, sizeof what, "format %s:%zu", direction, i);
         (void)cli_format_text(cli_get_dictionary(stream, "physical"), format);
         set_text_value(collection,
-                       add_setting(collection, "format", what, format, list.text, cli_count(formats) > 1), format);
+                       add_setting(collection, "format", what, format, cli_formats_text(formats, choices), cli_count(formats) > 1),
+                       format);
     }
 }
 
@@ -272,21 +271,25 @@ collect_option(void *context, OSString *name, OSObjectPtr value)
 {
     struct collection *const collection = context;
     const OSString *const text = OSDynamicCast(OSString, value);
+    const char *const key = OSStringGetCStringNoCopy(name);
     char what[80];
-    (void)snprintf(what, sizeof what, "option %s", OSStringGetCStringNoCopy(name));
-    if (text)
+    (void)snprintf(what, sizeof what, "option %s", key);
+    if (text) // a device keeps its UID for ever
         set_text_value(collection,
-                       add_setting(collection, "option", what, OSStringGetCStringNoCopy(text), "", true),
+                       add_setting(collection, "option", what, OSStringGetCStringNoCopy(text), "",
+                                   strcmp(key, "uid") != 0),
                        OSStringGetCStringNoCopy(text));
     return collection->is_broken;
 }
 
-/* Whether an earlier session is of the same program: volume and mute are one for all of them. */
+/* Whether an earlier session that plays is of the same program: volume and mute are one for all of them. */
 static bool
 is_repeated(const OSArray *sessions, size_t index)
 {
     for (size_t i = 0; i < index; i++) {
-        if (strcmp(cli_get_text(cli_at(sessions, i), "name"), cli_get_text(cli_at(sessions, index), "name")) == 0)
+        const OSDictionary *const earlier = cli_at(sessions, i);
+        if (cli_has(earlier, "output") &&
+            strcmp(cli_get_text(earlier, "name"), cli_get_text(cli_at(sessions, index), "name")) == 0)
             return true;
     }
     return false;
@@ -332,8 +335,19 @@ cli_collect_settings(dx_device *device, const OSDictionary *description)
     return collection.settings;
 }
 
+static bool
+is_rest(const OSDictionary *setting)
+{
+    static const char *const kinds[] = {"rate", "frames", "format", "volume", "mute"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(cli_get_text(setting, "kind"), kinds[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
 int
-cli_print_settings(const OSArray *settings)
+cli_print_settings(const OSArray *settings, bool wants_rest)
 {
     static const struct cli_column columns[] = {
         {"WHAT", false}, {"NAME", false}, {"VALUE", false}, {"CAN BE", false}};
@@ -341,12 +355,16 @@ cli_print_settings(const OSArray *settings)
     cli_table_init(&table, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < cli_count(settings); i++) {
         const OSDictionary *const setting = cli_at(settings, i);
+        if (wants_rest && !is_rest(setting))
+            continue;
         cli_table_add(&table, "%s", cli_get_text(setting, "what"));
         cli_table_add(&table, "%s", cli_get_text(setting, "name"));
         cli_table_add(&table, "%s", cli_get_text(setting, "text"));
         cli_table_add(&table, "%s", cli_get_switch(setting, "settable") ? cli_get_text(setting, "range") : "only shown");
     }
-    const int code = cli_table_print(&table, stdout, 0);
+    if (wants_rest && table.cell_count > 0)
+        (void)putchar('\n');
+    const int code = wants_rest && table.cell_count == 0 ? CLI_OK : cli_table_print(&table, stdout, 0);
     cli_table_finish(&table);
     return code;
 }

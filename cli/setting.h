@@ -23,8 +23,13 @@
 /** All settings of a device, an array.  +1; NULL without memory.  Asks the driver for custom properties. */
 OSArray *cli_collect_settings(dx_device *device, const OSDictionary *description);
 
-/** As a table on stdout.  CLI_OK, or CLI_FAILED after a message. */
-int cli_print_settings(const OSArray *settings);
+/**
+ * Prints them as a table on stdout.
+ *
+ * @param wants_rest  only what else is not told by 'dextral info': controls, properties, options.
+ * @return CLI_OK, or CLI_FAILED after a message.
+ */
+int cli_print_settings(const OSArray *settings, bool wants_rest);
 
 #define CLI_RATES_BYTES 700u
 #define CLI_GAIN_BYTES 32u

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_LATENCY_MS 500.0
+#define BUFFER_MS 500.0
+#define USUAL_IO_FRAMES 512u
 #define MAX_LANE_BYTES (64u << 20)
 
 static int
@@ -120,10 +121,19 @@ explain(const struct sound *sound, const char *what, kern_return_t status)
     return code;
 }
 
+/* How many frames go in one piece: the smaller, the closer to what was asked for. */
+static uint32_t
+piece(const struct sound *sound, uint32_t count)
+{
+    const uint32_t most = sound->latency_frames / 4 > 32 ? sound->latency_frames / 4 : 32;
+    return sound->latency_frames > 0 && count > most ? most : count;
+}
+
 int
 sound_open(struct sound *sound, bool is_output, double latency_ms)
 {
-    const double frames = sound->rate_hz * (latency_ms > 0.0 ? latency_ms : DEFAULT_LATENCY_MS) / 1000.0;
+    const double frames = sound->rate_hz * (latency_ms > BUFFER_MS ? latency_ms : BUFFER_MS) / 1000.0;
+    sound->latency_frames = (uint32_t)(sound->rate_hz * latency_ms / 1000.0);
     const uint32_t most = MAX_LANE_BYTES / (sound->channels * (uint32_t)sizeof(double));
     const dx_client_config config = {
         .size = sizeof config,
@@ -131,6 +141,10 @@ sound_open(struct sound *sound, bool is_output, double latency_ms)
         .output_stream = is_output ? 0 : DX_NO_STREAM,
         .input_stream = is_output ? DX_NO_STREAM : 0,
         .buffer_frames = frames < most ? (uint32_t)frames + 1 : most,
+        // shorter cycles where that needs them
+        .io_frames = is_output && sound->latency_frames > 0 && piece(sound, USUAL_IO_FRAMES) < USUAL_IO_FRAMES
+                         ? piece(sound, USUAL_IO_FRAMES)
+                         : 0,
     };
     const kern_return_t status = dx_client_open(sound->device, &config, &sound->client);
     if (status == kIOReturnSuccess)
@@ -141,11 +155,27 @@ sound_open(struct sound *sound, bool is_output, double latency_ms)
     return explain(sound, "cannot be opened", status);
 }
 
+/* What comes later than the device takes it is lost: it is written as early as that at least, and two pieces more. */
+static void
+raise_latency(struct sound *sound)
+{
+    dx_client_status status = {.size = sizeof status};
+    (void)dx_client_get_status(sound->client, &status); // the size is right
+    const uint32_t least = status.output_latency_frames + 2 * piece(sound, SOUND_BLOCK_FRAMES);
+    if (sound->latency_frames == 0 || sound->latency_frames >= least)
+        return;
+    cli_note("the device takes no less than %.1f ms of latency", (double)least / sound->rate_hz * 1000.0);
+    sound->latency_frames = least;
+}
+
 int
 sound_start(struct sound *sound)
 {
     const kern_return_t status = dx_client_start(sound->client);
-    return status == kIOReturnSuccess ? CLI_OK : explain(sound, "did not start", status);
+    if (status != kIOReturnSuccess)
+        return explain(sound, "did not start", status);
+    raise_latency(sound);
+    return CLI_OK;
 }
 
 static int
@@ -172,8 +202,32 @@ encode(const struct sound *sound, const float *frames, uint32_t count)
 int
 sound_fill(struct sound *sound, const float *frames, uint32_t count, uint32_t *ret_count)
 {
+    // more would be heard later than it was asked for
+    count = sound->latency_frames > 0 && count > sound->latency_frames ? sound->latency_frames : count;
     const kern_return_t status = dx_client_write(sound->client, encode(sound, frames, count), count, 0, ret_count);
     return status == kIOReturnSuccess || status == kIOReturnTimeout ? CLI_OK : cut_off(sound, status);
+}
+
+/* Frames that were written and are not heard yet. */
+static uint64_t
+count_ahead(const struct sound *sound)
+{
+    dx_client_status status = {.size = sizeof status};
+    (void)dx_client_get_status(sound->client, &status); // the size is right
+    const uint64_t end = status.output_base + status.output_frames;
+    return end > status.device_time ? end - status.device_time : 0;
+}
+
+/* Waits until as many more are not too far ahead, or a signal came. */
+static void
+wait_for_turn(const struct sound *sound, uint32_t count)
+{
+    const uint64_t most = sound->latency_frames > count ? sound->latency_frames - count : 0;
+    for (uint64_t ahead = count_ahead(sound); ahead > most && !cli_signal(); ahead = count_ahead(sound)) {
+        const double pause_ns = (double)(ahead - most) / sound->rate_hz * 1e9;
+        dx_clock_sleep_until(sound->clock, dx_clock_now_ns(sound->clock) +
+                                                  (pause_ns < SOUND_PATIENCE_NS ? (uint64_t)pause_ns : SOUND_PATIENCE_NS));
+    }
 }
 
 int
@@ -182,9 +236,12 @@ sound_write(struct sound *sound, const float *frames, uint32_t count)
     uint32_t done = 0;
     while (done < count && !cli_signal()) {
         uint32_t wrote = 0;
-        const kern_return_t status = dx_client_write(
-            sound->client, encode(sound, frames + (size_t)done * sound->channels, count - done), count - done,
-            dx_clock_now_ns(sound->clock) + SOUND_PATIENCE_NS, &wrote);
+        const uint32_t next = piece(sound, count - done);
+        if (sound->latency_frames > 0)
+            wait_for_turn(sound, next);
+        const kern_return_t status =
+            dx_client_write(sound->client, encode(sound, frames + (size_t)done * sound->channels, next), next,
+                            dx_clock_now_ns(sound->clock) + SOUND_PATIENCE_NS, &wrote);
         if (status != kIOReturnSuccess && status != kIOReturnTimeout)
             return cut_off(sound, status);
         done += wrote;

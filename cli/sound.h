@@ -21,6 +21,7 @@ struct sound {
     dx_clock *clock;
     uint32_t channels;
     double rate_hz;
+    uint32_t latency_frames; ///< so far ahead of what is heard it writes at most; 0: as far as there is room
     enum dx_file_encoding encoding; ///< of the client's samples; DX_FILE_ENCODING_SAME: float32 as it is
     uint8_t *bytes;                 ///< SOUND_BLOCK_FRAMES of them, where they are encoded
 };
@@ -36,9 +37,9 @@ struct sound {
 int sound_find(struct sound *sound, const char *name, const char *device, bool is_output);
 
 /**
- * Opens a client.
+ * Opens a client with a buffer of half a second.
  *
- * @param latency_ms  how much is buffered; 0: half a second.
+ * @param latency_ms  how far ahead sound_write() writes; 0: as far as there is room.
  */
 int sound_open(struct sound *sound, bool is_output, double latency_ms);
 

@@ -114,7 +114,7 @@ cli_table_print(const struct cli_table *table, FILE *stream, size_t width)
 {
     if (table->is_broken)
         return cli_fail(CLI_FAILED, "no memory for a table");
-    const char *cells[CLI_TABLE_COLUMNS];
+    const char *cells[CLI_TABLE_COLUMNS] = {NULL};
     size_t widths[CLI_TABLE_COLUMNS] = {0};
     const size_t rows = table->cell_count / table->column_count;
     for (size_t i = 0; i < table->column_count; i++) {

@@ -112,9 +112,15 @@ add_client(struct cli_table *table, const OSDictionary *client)
     const bool has_output = cli_has(client, "output");
     const bool has_input = cli_has(client, "input");
     const unsigned long long missing = cli_get_number(client, "underrun-frames");
-    char gain[CLI_GAIN_BYTES];
-    char frames[60];
-    (void)snprintf(frames, sizeof frames, "%s%llu frames missing", has_output ? ", " : "", missing);
+    struct cli_list what = {"", 0};
+    char text[60];
+    if (has_output)
+        cli_list_append(&what, cli_gain_text(cli_get_real(client, "gain-f64"), text), "");
+    if (cli_get_switch(client, "mute"))
+        cli_list_append(&what, "muted", "");
+    (void)snprintf(text, sizeof text, "%llu frames missing", missing);
+    if (missing > 0)
+        cli_list_append(&what, text, "");
     cli_table_add(table, "  %s", cli_get_text(client, "name"));
     cli_table_add(table, "%s",
                   !cli_get_switch(client, "running")  ? "stopped"
@@ -124,13 +130,14 @@ add_client(struct cli_table *table, const OSDictionary *client)
     cli_table_add(table, "%llu", cli_get_number(client, "pid"));
     cli_table_add(table, "%s", "");
     cli_table_add(table, "%s", "");
-    cli_table_add(table, "%llu", cli_get_number(client, "io-frames"));
+    if (cli_get_number(client, "io-frames") > 0) // else it takes what the device has
+        cli_table_add(table, "%llu", cli_get_number(client, "io-frames"));
+    else
+        cli_table_add(table, "%s", "");
     for (unsigned i = 0; i < 5; i++)
         cli_table_add(table, "%s", "");
     cli_table_add(table, "%s", "");
-    cli_table_add(table, "%s%s%s", has_output ? cli_gain_text(cli_get_real(client, "gain-f64"), gain) : "",
-                  cli_get_switch(client, "mute") ? ", muted" : "",
-                  missing > 0 ? frames : "");
+    cli_table_add(table, "%s", what.text);
 }
 
 /* Rows until the screen is full. */
@@ -139,20 +146,20 @@ add_rows(struct cli_table *table, const OSDictionary *const *devices, size_t cou
 {
     size_t used = 0;
     for (size_t i = 0; i < count && (rows == 0 || used < rows); i++) {
-        const OSArray *const clients = cli_get_array(devices[i], "clients");
+        const OSArray *const sessions = cli_get_array(devices[i], "sessions");
         add_device(table, devices[i]);
         used++;
-        for (size_t k = 0; k < cli_count(clients) && (rows == 0 || used < rows); k++, used++)
-            add_client(table, cli_at(clients, k));
+        for (size_t k = 0; k < cli_count(sessions) && (rows == 0 || used < rows); k++, used++)
+            add_client(table, cli_at(sessions, k));
     }
 }
 
-static size_t
+static unsigned long long
 count_clients(const OSArray *devices)
 {
-    size_t clients = 0;
+    unsigned long long clients = 0;
     for (size_t i = 0; i < cli_count(devices); i++)
-        clients += cli_count(cli_get_array(cli_at(devices, i), "clients"));
+        clients += cli_get_number(cli_at(devices, i), "session-count");
     return clients;
 }
 
@@ -173,7 +180,7 @@ top_print(const OSDictionary *sample, enum top_order order, size_t rows, size_t 
     char clock[16] = "";
     (void)localtime_r(&seconds, &local);
     (void)strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    (void)printf("%s  devices %zu, clients %zu\n", clock, count, count_clients(devices));
+    (void)printf("%s  devices %zu, clients %llu\n", clock, count, count_clients(devices));
 
     struct cli_table table;
     cli_table_init(&table, columns, sizeof columns / sizeof columns[0]);

@@ -5,15 +5,13 @@
 
 #include "cli/values.h"
 
-#include <dextral/clock.h>
-
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* What a description tells of a device and a table or a program may want. */
 static const char *const kept_keys[] = {
     "uid", "name", "state", "why", "bundle", "version", "pid", "restarts", "incarnation", "rate-f64", "io-frames",
+    "session-count",
 };
 
 static bool
@@ -25,15 +23,6 @@ copy_keys(OSDictionary *to, const OSDictionary *from, const char *const *keys, s
             return false;
     }
     return true;
-}
-
-/* With their counters, where a driver runs. */
-static bool
-add_clients(OSDictionary *device, const OSDictionary *description, const OSDictionary *statistics)
-{
-    OSArray *const counted = cli_get_array(statistics, "clients");
-    OSArray *const clients = counted ? counted : cli_get_array(description, "sessions");
-    return !clients || OSDictionarySetObject(device, "clients", clients);
 }
 
 /* The part of a cycle that its work takes: median, and 99th percentile. */
@@ -52,35 +41,43 @@ add_load(OSDictionary *device, const OSDictionary *statistics)
 
 /* How far the clock is off, as the zero timestamps say. */
 static bool
-add_ppm(OSDictionary *device, dx_device *handle)
+add_ppm(OSDictionary *device, const OSDictionary *statistics)
 {
-    dx_device_info info = {.size = sizeof info};
-    if (dx_device_get_info(handle, &info) != kIOReturnSuccess || !(info.sample_rate_hz > 0.0))
-        return true;
-    return cli_set_real(device, "ppm-f64", (info.actual_rate_hz / info.sample_rate_hz - 1.0) * 1e6);
+    const double nominal = cli_get_real(device, "rate-f64");
+    const double actual = cli_get_real(statistics, "actual-rate-f64");
+    return !(nominal > 0.0 && actual > 0.0) || cli_set_real(device, "ppm-f64", (actual / nominal - 1.0) * 1e6);
 }
 
-/* Counters, times and what they mean; nothing where no driver runs. */
+/* Counters, times and what they mean. */
 static bool
-add_statistics(OSDictionary *device, dx_device *handle, const OSDictionary *statistics)
+add_statistics(OSDictionary *device, const OSDictionary *statistics)
 {
-    if (!statistics)
-        return true;
     const uint64_t xruns = cli_get_number(statistics, "late-cycles") + cli_get_number(statistics, "overloads");
     return OSDictionaryMerge(device, statistics) && OSDictionarySetUInt64Value(device, "xruns", xruns) &&
-           add_load(device, statistics) && add_ppm(device, handle);
+           add_load(device, statistics) && add_ppm(device, statistics);
 }
 
-/* A driver may go at any moment: then there are no statistics, which is no error.  +1 or NULL. */
+/* A driver may go at any moment: then there is no answer, which is no error.  +1 or NULL. */
 static OSDictionary *
-copy_statistics(dx_directory *directory, const char *uid)
+ask(dx_directory *directory, const char *operation, const char *uid)
 {
     OSDictionary *const arguments = OSDictionaryCreate(1);
     OSDictionary *answer = NULL;
     if (arguments && OSDictionarySetStringValue(arguments, "uid", uid))
-        (void)dx_directory_request(directory, "statistics", arguments, &answer, NULL);
+        (void)dx_directory_request(directory, operation, arguments, &answer, NULL);
     OSObjectRelease(arguments);
     return answer;
+}
+
+/* Where no driver counts anything for them. */
+static bool
+add_sessions(dx_directory *directory, OSDictionary *device, const char *uid)
+{
+    OSDictionary *const answer = ask(directory, "describe", uid);
+    OSArray *const sessions = cli_get_array(cli_get_dictionary(answer, "description"), "sessions");
+    const bool is_done = !sessions || OSDictionarySetObject(device, "sessions", sessions);
+    OSObjectRelease(answer);
+    return is_done;
 }
 
 static bool
@@ -89,13 +86,14 @@ add_device(dx_directory *directory, OSArray *devices, const OSDictionary *descri
     const char *const uid = cli_get_text(description, "uid");
     const bool is_running = strcmp(cli_get_text(description, "state"), "running") == 0;
     OSDictionary *const device = OSDictionaryCreate(40);
-    OSDictionary *const statistics = is_running ? copy_statistics(directory, uid) : NULL;
-    dx_device *const handle = statistics ? dx_directory_copy_device(directory, uid) : NULL;
-    const bool is_done = device &&
-                         copy_keys(device, description, kept_keys, sizeof kept_keys / sizeof kept_keys[0]) &&
-                         (!handle || add_statistics(device, handle, statistics)) &&
-                         add_clients(device, description, statistics) && OSArraySetObject(devices, device);
-    dx_device_release(handle);
+    OSDictionary *const statistics = is_running ? ask(directory, "statistics", uid) : NULL;
+    bool is_done =
+        device && copy_keys(device, description, kept_keys, sizeof kept_keys / sizeof kept_keys[0]);
+    if (is_done && statistics)
+        is_done = add_statistics(device, statistics);
+    else if (is_done && cli_get_number(description, "session-count") > 0)
+        is_done = add_sessions(directory, device, uid);
+    is_done = is_done && OSArraySetObject(devices, device);
     OSObjectRelease(statistics);
     OSObjectRelease(device);
     return is_done;
@@ -122,7 +120,7 @@ top_sample(dx_directory *directory, OSDictionary **ret_sample)
     for (size_t i = 0; is_done && i < cli_count(list.descriptions); i++) {
         const OSDictionary *const description = cli_at(list.descriptions, i);
         // a hidden one counts while somebody uses it
-        if (!cli_get_switch(description, "hidden") || cli_count(cli_get_array(description, "sessions")) > 0)
+        if (!cli_get_switch(description, "hidden") || cli_get_number(description, "session-count") > 0)
             is_done = add_device(directory, devices, description);
     }
     is_done = is_done && OSDictionarySetObject(sample, "devices", devices);
