@@ -86,6 +86,7 @@ create_session(struct dx_listing *listing, uint64_t number)
     supervisor->sessions = session;
     supervisor->session_count++;
     listing->session_count++;
+    dx_unit_check_idle(listing->unit);
     return session;
 }
 

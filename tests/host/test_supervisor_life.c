@@ -174,6 +174,30 @@ a_driver_that_nobody_uses_ends(void)
 }
 
 static void
+a_device_that_is_opened_while_its_driver_is_idle_keeps_it(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    machine_create(&machine);
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    create_cable(&caller, "wire");
+    OSDictionary *const fresh = request_about(DX_OP_DESCRIBE, "wire");
+    CHECK(dx_wire_set_bool(fresh, "fresh", true));
+    CHECK_EQ(ask(&caller, fresh, NULL, 0, NULL), kIOReturnSuccess);
+    const uint64_t pid = describe_number(&caller, "wire", "pid");
+    CHECK(pid > 0);
+    make_lane(&lane);
+    CHECK_EQ(open_session(&caller, "wire", 1, &lane, NULL), kIOReturnSuccess);
+    sleep_ms(1000); // three times as long as an idle one has
+    CHECK_EQ(describe_number(&caller, "wire", "pid"), pid);
+    dx_lane_finish(&lane);
+    caller_close(&caller);
+    machine_destroy(&machine);
+}
+
+static void
 reopen(struct caller *caller, const struct machine *machine, const struct dx_lane *lane, struct dx_message *ret_answer)
 {
     caller_open(caller, machine, "player");
@@ -390,6 +414,7 @@ main(void)
     RUN(a_start_right_after_an_open_waits_for_the_driver);
     RUN(a_killed_driver_is_started_again_and_its_sessions_go_on);
     RUN(a_driver_that_nobody_uses_ends);
+    RUN(a_device_that_is_opened_while_its_driver_is_idle_keeps_it);
     RUN(a_driver_goes_on_when_the_supervisor_is_killed);
     RUN(a_supervisor_that_ends_in_good_order_leaves_what_plays);
     RUN(a_driver_that_lost_its_supervisor_and_does_not_answer_is_killed);
