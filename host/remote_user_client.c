@@ -451,7 +451,7 @@ read_answer(const struct dx_message *answer, dx_driver_call *call, dx_error *err
         return kIOReturnInternalError;
     if (in.scalar_count > call->scalar_output_count || in.structure_bytes > call->structure_output_bytes)
         return dx_error_set(error, kIOReturnInternalError, "the answer has more than there is room for");
-    if (in.structure)
+    if (in.structure && in.structure_bytes)
         memcpy(call->structure_output, OSDataGetBytesNoCopy(in.structure), in.structure_bytes);
     else if (in.structure_bytes &&
              dx_user_client_memory_copy(answer->fds[in.memory], call->structure_output, in.structure_bytes) != 0)
