@@ -92,6 +92,7 @@ drop_capabilities(void)
 #define RULE_PATH_BENEATH 1
 
 enum {
+    FS_EXECUTE = 1u << 0,
     FS_WRITE_FILE = 1u << 1,
     FS_READ_FILE = 1u << 2,
     FS_READ_DIR = 1u << 3,
@@ -165,7 +166,7 @@ allow_beneath(int ruleset, const char *path, uint64_t rights)
         return true;
     struct stat info;
     if (fstat(fd, &info) == 0 && !S_ISDIR(info.st_mode))
-        rights &= (uint64_t)(FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_RESOLVE_UNIX);
+        rights &= (uint64_t)(FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_RESOLVE_UNIX);
     const struct path_beneath rule = {.rights = rights, .parent = fd};
     const bool done = !rights || syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) == 0;
     (void)close(fd);
@@ -199,7 +200,8 @@ allow_reports(int ruleset, uint64_t handled)
 static bool
 allow_files(int ruleset, uint64_t handled, const struct dx_sandbox_config *config)
 {
-    const uint64_t read = FS_READ_FILE | FS_READ_DIR;
+    /* A sanitizer runs a program that knows the names of functions. */
+    const uint64_t read = FS_READ_FILE | FS_READ_DIR | (DX_SANDBOX_SANITIZED ? FS_EXECUTE : 0);
     bool done = allow_beneath(ruleset, config->bundle, read) && allow_beneath(ruleset, config->library, read) &&
                 allow_beneath(ruleset, config->socket_folder, handled & FS_RESOLVE_UNIX) &&
                 allow_reports(ruleset, handled);

@@ -75,7 +75,7 @@ static const char *const of_the_network[] = {"accept", "accept4", "bind", "liste
 static const char *const not_there[] = {"clone3", "openat2"};
 
 static const char *const of_sanitizers[] = {
-    "clone", "execve", "kill", "mkdir", "mkdirat", "open", "openat", "personality", "prctl", "prlimit64",
+    "clone", "execve", "fork", "kill", "mkdir", "mkdirat", "open", "openat", "personality", "prctl", "prlimit64",
     "process_vm_readv", "ptrace", "sched_setaffinity", "setrlimit", "tgkill", "tkill", "unlink", "unlinkat",
     "vfork", "wait4",
 };

@@ -53,7 +53,7 @@ dx_process_check_device(struct dx_driver_process *process, struct dx_process_dev
             break;
         }
     dx_device_release(device->device);
-    OSObjectRelease(device->queue);
+    dx_process_release_queue(device->queue);
     OSObjectRelease(device->changes);
     free(device);
 }

@@ -119,3 +119,18 @@ dx_process_job_start(struct dx_process_job *job, IODispatchQueue *queue)
         leave_job(dx_process_job_fail(job, status, "no memory, or no thread, to do it"));
     return status == kIOReturnSuccess;
 }
+
+static void
+do_nothing(void *context)
+{
+    (void)context;
+}
+
+void
+dx_process_release_queue(IODispatchQueue *queue)
+{
+    if (queue)
+        (void)IODispatchQueueDispatchSync_f(queue, NULL,
+                                            do_nothing); // the last job has been posted, and returns now
+    OSObjectRelease(queue);
+}

@@ -389,8 +389,8 @@ finish(struct dx_driver_process *process)
     dx_watch_remove(process->signal_watch);
     if (process->signal_fd >= 0)
         (void)close(process->signal_fd);
-    OSObjectRelease(process->work);
-    OSObjectRelease(process->look);
+    dx_process_release_queue(process->work);
+    dx_process_release_queue(process->look);
     OSObjectRelease(process->told_state);
     OSObjectRelease(process->properties);
     OSObjectRelease(process->saved_state);

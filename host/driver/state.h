@@ -131,7 +131,7 @@ struct dx_driver_process {
 /** One line for people.  Thread: any. */
 void dx_process_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** Calls a function on the control thread, some time.  Thread: any other than that one: waits for memory. */
+/** Calls a function on the control thread, some time; waits for memory where there is none.  Thread: any. */
 void dx_process_post(struct dx_driver_process *process, void (*function)(void *context), void *context);
 
 /** Sends an event or a request.  @param body  taken; NULL: no memory.  @return false: it is not on its way, which
@@ -200,6 +200,9 @@ void dx_process_job_end(struct dx_process_job *job);
 /** Sets what went wrong with it, in one sentence; "" for the status's own.  Returns the job. */
 struct dx_process_job *dx_process_job_fail(struct dx_process_job *job, kern_return_t status, const char *format,
                                            ...) __attribute__((format(printf, 3, 4)));
+
+/** Releases a queue that nothing is done on any more, and waits until its thread has ended.  NULL is fine. */
+void dx_process_release_queue(IODispatchQueue *queue);
 
 /* Handlers of requests take the job, and what they need of the message. */
 typedef void (*dx_process_handler)(struct dx_process_job *job, struct dx_message *message);

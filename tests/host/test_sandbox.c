@@ -368,7 +368,7 @@ static const struct attempt {
     {"removing a file", remove_file, SAME(PART(CALLS) | OPEN_TO_SANITIZERS)},
     {"a copy of the process", copy_process, SAME(PART(CALLS) | OPEN_TO_SANITIZERS)},
     {"a copy of the process by clone3()", copy_process_by_clone3, SAME(PART(CALLS))},
-    {"running a program", run_program, SAME(PART(FILES) | PART(CALLS))},
+    {"running a program", run_program, SAME(PART(FILES) | PART(CALLS) | OPEN_TO_SANITIZERS)},
     {"a stream socket", make_unix_stream, SAME(PART(CALLS))},
     {"a datagram socket", make_unix_datagram, SAME(PART(CALLS))},
     {"a pair of datagram sockets", make_datagram_pair, SAME(PART(CALLS))},
