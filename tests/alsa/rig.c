@@ -6,20 +6,24 @@
 #include "audio/handle.h"
 
 #include <alsa/pcm_external.h>
+#include <alsa/control_external.h>
 
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
 extern const dx_driver_class dx_driver_class_CableAudioDriver;
+extern const dx_driver_class dx_driver_class_SimpleAudioDriver;
 
 SND_PCM_PLUGIN_DEFINE_FUNC(dextral);
+SND_CTL_PLUGIN_DEFINE_FUNC(dextral);
 
 #define MOST_DIRECTORIES 16u
 
 static struct {
     dx_host *host;
     IOUserAudioDriver *driver;
+    IOUserAudioDriver *simple;
     OSDictionary *properties;
     dx_device *device;
     _Atomic uint32_t *mark; // of the device, as one of the machine has it
@@ -156,6 +160,31 @@ rig_finish(void)
     memset(&rig, 0, sizeof rig);
 }
 
+void
+rig_start_simple(void)
+{
+    rig.simple = dx_driver_class_SimpleAudioDriver.alloc();
+    CHECK(rig.simple);
+    CHECK_EQ(dx_host_start_driver(rig.host, rig.simple, NULL), kIOReturnSuccess);
+    dx_host_settle(rig.host);
+}
+
+void
+rig_stop_simple(void)
+{
+    CHECK_EQ(dx_host_stop_driver(rig.host, rig.simple), kIOReturnSuccess);
+    OSObjectRelease(rig.simple);
+    rig.simple = NULL;
+}
+
+dx_device *
+rig_find_device(const char *uid)
+{
+    dx_device *const device = dx_host_copy_device(rig.host, uid);
+    CHECK(device);
+    return device;
+}
+
 static void
 sleep_on_queue(void *context)
 {
@@ -190,6 +219,15 @@ rig_open_pcm(snd_pcm_t **ret_pcm, const char *uid, snd_pcm_stream_t direction, i
 {
     snd_config_t *const conf = make_configuration(uid);
     const int r = SND_PCM_PLUGIN_ENTRY(dextral)(ret_pcm, "dextral", conf, conf, direction, mode);
+    snd_config_delete(conf);
+    return r;
+}
+
+int
+rig_open_ctl(snd_ctl_t **ret_ctl, const char *uid)
+{
+    snd_config_t *const conf = make_configuration(uid);
+    const int r = SND_CTL_PLUGIN_ENTRY(dextral)(ret_ctl, "dextral", conf, conf, 0);
     snd_config_delete(conf);
     return r;
 }

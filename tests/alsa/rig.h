@@ -43,11 +43,18 @@ dx_device *rig_device(void); // borrowed
 void rig_stop_driver(void);
 void rig_start_driver(void);
 
+/** A second device, "org.dextral.simple", with controls. */
+void rig_start_simple(void);
+void rig_stop_simple(void);
+
+dx_device *rig_find_device(const char *uid); // +1
+
 /** Keeps the driver from answering for a time: what needs it, such as the start of its IO, takes as long. */
 void rig_occupy_driver(uint64_t duration_ns);
 
 /** Opens the plug-in as alsa-lib would for `dextral`, or `dextral:UID`. */
 int rig_open_pcm(snd_pcm_t **ret_pcm, const char *uid, snd_pcm_stream_t direction, int mode);
+int rig_open_ctl(snd_ctl_t **ret_ctl, const char *uid);
 
 uint64_t rig_now_ns(void);
 
