@@ -218,7 +218,7 @@ take_device(struct dx_unit *unit, struct dx_message *message)
     }
     recover_sessions(listing, dx_wire_get_array(message->body, DX_KEY_SESSIONS));
     for (struct dx_session *session = unit->supervisor->sessions; session; session = session->next)
-        if (session->listing == listing && session->join == DX_JOIN_NONE)
+        if (session->listing == listing && session->join == DX_JOIN_NONE && session->program)
             dx_session_join(session);
 }
 

@@ -83,6 +83,7 @@ prepare_process(void)
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error, not the end
     (void)umask(077);
     /* A descriptor or two for each program and session. */
     struct rlimit files;
