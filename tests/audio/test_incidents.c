@@ -144,18 +144,21 @@ add_synchronous(struct rig *rig)
 }
 
 /* The engine's own work: copying into the mix. */
+static const struct dx_kernels *fast_kernels;
+
 static size_t
 copy_slowly(float *restrict dst, const float *restrict src, size_t samples) DX_REALTIME
 {
     be_slow_once(slow_rig);
-    return dx_kernels_best()->copy_limited(dst, src, samples);
+    return fast_kernels->copy_limited(dst, src, samples);
 }
 
 static void
 slow_the_engine(struct rig *rig)
 {
     static struct dx_kernels kernels;
-    kernels = *dx_kernels_best();
+    fast_kernels = dx_kernels_best();
+    kernels = *fast_kernels;
     kernels.copy_limited = copy_slowly;
     slow_rig = rig;
     rig->config.kernels = &kernels;
