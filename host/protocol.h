@@ -70,8 +70,8 @@
                                         //   intervals: {cause: ns}}], oldest first; left-out: how many did not fit
 #define DX_OP_RECORDING "recording"     // uid -> recording (fd), read-only: to be read, not mapped, as its writer may cut it
 #define DX_OP_USER_CLIENT_OPEN "user-client-open"   // bundle or uid, type -> connection
-#define DX_OP_USER_CLIENT_CALL "user-client-call"   // connection, selector, scalars, structure, ...
-#define DX_OP_USER_CLIENT_MAP "user-client-map"     // connection, type -> memory (fd), options
+#define DX_OP_USER_CLIENT_CALL "user-client-call"   // connection, selector... as host/user_client_wire.h has it
+#define DX_OP_USER_CLIENT_MAP "user-client-map"     // connection, type -> memory (fd), bytes, options
 #define DX_OP_USER_CLIENT_CLOSE "user-client-close" // connection
 
 /* Supervisor to program. */
@@ -83,7 +83,8 @@
                                              //   error: the new driver does not take the session
 #define DX_EVENT_CONFIGURATION "configuration" // uid, begin (bool), status, epoch
 #define DX_EVENT_DEFAULT "default"           // input, output: UIDs
-#define DX_EVENT_COMPLETION "completion"     // of an asynchronous user-client call: connection, call, status, arguments
+#define DX_EVENT_COMPLETION "completion"     // of an asynchronous user-client call: connection, call, status, arguments; the
+                                             //   end of a call or a connection: see host/user_client_wire.h
 
 /*
  * Supervisor to driver process, which has its end of a socket pair as descriptor 3.  It says hello there, and is then

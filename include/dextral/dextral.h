@@ -12,5 +12,6 @@
 #include <dextral/host.h>
 #include <dextral/host_controls.h>
 #include <dextral/plugin.h>
+#include <dextral/user_client.h>
 
 #endif /* DEXTRAL_DEXTRAL_H */
