@@ -488,7 +488,7 @@ lose(struct dx_connection *connection)
 static kern_return_t
 connect_now(struct dx_connection *connection, dx_error *error)
 {
-    int fd;
+    int fd = -1;
     kern_return_t status = connect_socket(connection, &fd, error);
     if (status != kIOReturnSuccess)
         return status;

@@ -143,7 +143,6 @@ take_description(dx_directory *directory, const char *uid, OSDictionary *descrip
     struct dx_remote_device *const device = uid && description ? get_device(directory, uid) : NULL;
     if (!device)
         return;
-    const bool was_running = dx_wire_get_bool(device->description, "io-running");
     const bool is_same = device->is_listed && OSObjectIsEqualTo(device->description, description);
     if (!dx_remote_device_describe(device, description)) {
         drop_devices(directory);
@@ -155,9 +154,10 @@ take_description(dx_directory *directory, const char *uid, OSDictionary *descrip
     dx_directory_tell(directory, device->is_listed ? (int)DX_EVENT_DEVICE_CHANGED : (int)DX_EVENT_DEVICE_ADDED, device,
                       kIOReturnSuccess);
     device->is_listed = true;
-    const bool is_running = dx_wire_get_bool(description, "io-running");
-    if (is_running != was_running)
-        dx_directory_tell(directory, is_running ? DX_EVENT_IO_STARTED : DX_EVENT_IO_STOPPED, device, kIOReturnSuccess);
+    const bool io_runs = dx_wire_get_bool(description, "io-running");
+    if (io_runs != device->io_was_running)
+        dx_directory_tell(directory, io_runs ? DX_EVENT_IO_STARTED : DX_EVENT_IO_STOPPED, device, kIOReturnSuccess);
+    device->io_was_running = io_runs;
 }
 
 static void

@@ -22,6 +22,7 @@ struct dx_remote_device {
     struct dx_remote_device *next; // of all; the list has a reference
     OSDictionary *description;     // never changed, but replaced; empty before the first one came
     bool is_listed;
+    bool io_was_running; // when the listener was told last
     uint32_t listing; // the number of the last list that had it
     uint32_t input_count; // streams
     uint32_t output_count;

@@ -251,18 +251,43 @@ get_statistics(dx_device *device, dx_device_statistics *ret_statistics)
     return status;
 }
 
+/* The answer to `describe`.  With the lock. */
+static void
+described(void *context, kern_return_t status, struct dx_message *answer)
+{
+    OSDictionary *const description = dx_wire_get_dictionary(answer->body, DX_KEY_DESCRIPTION);
+    if (status == kIOReturnSuccess && description)
+        (void)dx_remote_device_describe(context, description); // what cannot be true changes nothing
+}
+
+/* Asks for a change; who made it sees it from then on, though the listener is told later.  Arguments as for ask(). */
+static kern_return_t
+set(dx_device *device, OSDictionary *body, bool is_complete)
+{
+    const kern_return_t status = ask(device, DX_OP_SET, body, is_complete, NULL);
+    if (status != kIOReturnSuccess)
+        return status;
+    OSDictionary *const look = create_body(device, NULL);
+    const struct dx_request request = {
+        .operation = DX_OP_DESCRIBE, .body = look, .answered = described, .context = dx_remote_of(device)};
+    /* Without an answer it is seen when the supervisor tells of it. */
+    (void)dx_connection_request(dx_remote_of(device)->directory->connection, &request, NULL, NULL);
+    OSObjectRelease(look);
+    return kIOReturnSuccess;
+}
+
 static kern_return_t
 set_io_frames(dx_device *device, uint32_t io_frames)
 {
     OSDictionary *const body = create_body(device, "io-frames");
-    return ask(device, DX_OP_SET, body, body && OSDictionarySetUInt64Value(body, "frames", io_frames), NULL);
+    return set(device, body, body && OSDictionarySetUInt64Value(body, "frames", io_frames));
 }
 
 static kern_return_t
 set_sample_rate(dx_device *device, double rate_hz)
 {
     OSDictionary *const body = create_body(device, "rate");
-    return ask(device, DX_OP_SET, body, body && dx_wire_set_double(body, "rate-f64", rate_hz), NULL);
+    return set(device, body, body && dx_wire_set_double(body, "rate-f64", rate_hz));
 }
 
 static kern_return_t
@@ -273,7 +298,7 @@ set_stream_format(dx_device *device, IOUserAudioStreamDirection direction, uint3
     const bool is_complete = body && OSDictionarySetUInt64Value(body, "direction", direction) &&
                              OSDictionarySetUInt64Value(body, "index", index) &&
                              dx_wire_take(body, "format", dx_describe_format(format));
-    return ask(device, DX_OP_SET, body, is_complete, NULL);
+    return set(device, body, is_complete);
 }
 
 /* What a driver does before its first client starts is between it and the supervisor. */
@@ -324,7 +349,7 @@ set_control(dx_device *device, const char *key, const struct dx_control_setting 
 {
     OSDictionary *const body = create_body(device, "control");
     const bool is_complete = body && OSDictionarySetStringValue(body, "key", key) && add_setting(body, setting);
-    return ask(device, DX_OP_SET, body, is_complete, NULL);
+    return set(device, body, is_complete);
 }
 
 static bool
@@ -360,7 +385,7 @@ set_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address,
     OSDictionary *const body = create_body(device, "property");
     const bool is_complete = body && add_property(body, address, qualifier) &&
                              (!value || OSDictionarySetObject(body, "value", value));
-    return ask(device, DX_OP_SET, body, is_complete, NULL);
+    return set(device, body, is_complete);
 }
 
 static const struct dx_device_ops remote_ops = {
