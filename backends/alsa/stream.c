@@ -160,7 +160,7 @@ fill_store(struct dx_alsa_stream *stream, uint64_t until)
     return lost;
 }
 
-/* ---- where it is ---- */
+/* ---- states ---- */
 
 static void
 publish(struct dx_alsa_stream *stream)
@@ -204,6 +204,77 @@ is_moving(const struct dx_alsa_stream *stream)
     return stream->is_placed && (stream->state == STATE_RUNNING || stream->state == STATE_DRAINING);
 }
 
+/* ---- where it begins ---- */
+
+/*
+ * A program that plays to and records from one device starts both one after the other.  They begin together all the same,
+ * so that its round trip is the same in each run: recording takes over the time at which playback began.
+ *
+ * The last such time of each device, 16 bits of its name's hash and 48 of device time.
+ */
+static _Atomic uint64_t playback_starts[64];
+
+#define START_TIME_BITS 48u
+#define TOGETHER_SECONDS 0.005
+
+/* Source: Fowler, Noll, Vo: FNV-1a. */
+static uint64_t
+hash_device(const struct dx_alsa_stream *stream)
+{
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    for (const char *text = stream->client->device->uid; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001B3);
+    return hash;
+}
+
+static void
+tell_start(const struct dx_alsa_stream *stream, uint64_t time)
+{
+    const uint64_t hash = hash_device(stream);
+    /* relaxed: a value by itself, for find_start(). */
+    atomic_store_explicit(&playback_starts[hash % 64u],
+                          hash >> START_TIME_BITS << START_TIME_BITS | (time & ((UINT64_C(1) << START_TIME_BITS) - 1u)),
+                          memory_order_relaxed);
+}
+
+/* When playback of the same device began, where that was at the same time as `time`; else `time`. */
+static uint64_t
+find_start(struct dx_alsa_stream *stream, uint64_t time)
+{
+    const uint64_t hash = hash_device(stream);
+    const uint64_t start = atomic_load_explicit(&playback_starts[hash % 64u], memory_order_relaxed);
+    const uint64_t other = start & ((UINT64_C(1) << START_TIME_BITS) - 1u);
+    const uint64_t apart = other < time ? time - other : other - time;
+    if (start >> START_TIME_BITS != hash >> START_TIME_BITS || apart > stream->setup.rate_hz * TOGETHER_SECONDS)
+        return time;
+    /* Only what is there can be recorded. */
+    (void)dx_lane_read_state(dx_client_ring(stream->client), &stream->known);
+    return stream->known.flags & DX_LANE_RUNNING && stream->known.begin <= other ? other : time;
+}
+
+static void
+place_capture(struct dx_alsa_stream *stream, uint64_t next)
+{
+    stream->base = (stream->position ? next : find_start(stream, next)) - stream->position;
+    stream->stored = stream->position;
+}
+
+static void
+place_playback(struct dx_alsa_stream *stream, uint64_t next, uint64_t now)
+{
+    const struct dx_timeline_page *const page = &stream->page;
+    const uint64_t line = dx_alsa_find_playback_line(page, now);
+    const uint64_t on_time = next + 2u * (uint64_t)page->io_frames + page->output_safety;
+    if (!stream->position)
+        tell_start(stream, next);
+    stream->base = (on_time > line ? on_time : line) - stream->position;
+    stream->lane.epoch++;
+    stream->lane.base = stream->base;
+    stream->lane.begin = stream->position; // what was heard before is not heard again
+    stream->lane.flags = DX_LANE_RUNNING | (stream->state == STATE_DRAINING ? DX_LANE_DRAINING : 0u);
+    publish(stream);
+}
+
 /* Says where the next frame is in device time: at a start, or after a pause. */
 static void
 place(struct dx_alsa_stream *stream, uint64_t now)
@@ -211,20 +282,15 @@ place(struct dx_alsa_stream *stream, uint64_t now)
     refresh_page(stream);
     if (stream->page.state == DX_TIMELINE_NONE || stream->state == STATE_GONE)
         return;
+    const uint64_t next = (uint64_t)ceil(dx_timeline_page_position(&stream->page, now));
     stream->is_placed = true;
-    if (stream->setup.is_capture) {
-        const uint64_t next = (uint64_t)ceil(dx_timeline_page_position(&stream->page, now));
-        stream->base = next - stream->position;
-        stream->stored = stream->position;
-    } else {
-        stream->base = dx_alsa_find_playback_line(&stream->page, now) - stream->position;
-        stream->lane.epoch++;
-        stream->lane.base = stream->base;
-        stream->lane.begin = stream->position; // what was heard before is not heard again
-        stream->lane.flags = DX_LANE_RUNNING | (stream->state == STATE_DRAINING ? DX_LANE_DRAINING : 0u);
-        publish(stream);
-    }
+    if (stream->setup.is_capture)
+        place_capture(stream, next);
+    else
+        place_playback(stream, next, now);
 }
+
+/* ---- where it is ---- */
 
 static uint64_t
 find_played(const struct dx_alsa_stream *stream, uint64_t now)
@@ -247,6 +313,8 @@ find_played(const struct dx_alsa_stream *stream, uint64_t now)
 static uint64_t
 find_captured(struct dx_alsa_stream *stream, uint64_t now)
 {
+    if (!stream->position) // playback may have begun since
+        stream->base = find_start(stream, stream->base);
     (void)dx_lane_read_state(dx_client_ring(stream->client), &stream->known);
     const uint64_t end = stream->known.flags & DX_LANE_RUNNING ? stream->known.end : 0;
     const uint64_t line = dx_alsa_find_capture_line(&stream->page, end, now);
