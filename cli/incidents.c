@@ -20,7 +20,7 @@ enum incidents_option {
 };
 
 static const struct cli_option incidents_options[] = {
-    [OPTION_SINCE] = {"since", "AGE", "not older than 30s, 10m, 2h or 1d; default: all", 0, false},
+    [OPTION_SINCE] = {"since", "AGE", "not older than 30s, 10m, 2h or 1d; default: all, with --follow none", 0, false},
     [OPTION_FOLLOW] = {"follow", NULL, "shows new ones as they come, until Ctrl-C", 'f', false},
     [OPTION_JSON] = {"json", NULL, "as JSON: an array; with --follow an object on a line for each", 0, false},
 };
@@ -218,6 +218,17 @@ show_since(const struct incidents_request *request, dx_directory *directory, con
     return code;
 }
 
+/* The host time from which on they are shown. */
+static uint64_t
+find_start(const struct incidents_request *request)
+{
+    const int64_t now = now_ns(CLOCK_MONOTONIC);
+    const int64_t age_ns = request->age_seconds >= 0.0 ? (int64_t)(request->age_seconds * 1e9)
+                           : request->wants_follow     ? 0
+                                                       : now;
+    return now > age_ns ? (uint64_t)(now - age_ns) : 0;
+}
+
 static int
 show_incidents(void *context, dx_directory *directory)
 {
@@ -232,9 +243,7 @@ show_incidents(void *context, dx_directory *directory)
         code = cli_find_uid("incidents", &devices, request->device, uid);
         cli_devices_finish(&devices);
     }
-    const int64_t age_ns = (int64_t)(request->age_seconds * 1e9);
-    const int64_t now = now_ns(CLOCK_MONOTONIC);
-    uint64_t since = request->age_seconds >= 0.0 && now > age_ns ? (uint64_t)(now - age_ns) : 0;
+    uint64_t since = find_start(request);
     if (code == CLI_OK && request->wants_follow)
         cli_catch_signals();
     if (code == CLI_OK)

@@ -186,7 +186,8 @@ show(const struct top_request *request, const OSDictionary *sample)
     if (request->is_batch)
         (void)putchar('\n');
     else
-        (void)fputs("q: end   order by n: name, l: load, m: largest lateness, x: xruns", stdout);
+        (void)printf("%.*s", columns > 0 ? (int)columns : 80,
+                     "q: end   order by n: name, l: load, m: largest lateness, x: xruns");
     return code;
 }
 

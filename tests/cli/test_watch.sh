@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# dextral top and incidents: what runs, how it fares, what went wrong; programs' volumes.
+# usage: test_watch.sh DEXTRAL MODULES ROOT DEXTRALD DEXTRAL_DRIVER
+
+# shellcheck disable=SC1091,SC2154 # what machine.sh sets
+. "$(dirname -- "${BASH_SOURCE[0]}")/machine.sh"
+
+start_supervisor
+succeed create cable --name Cable --ppm 40
+succeed create null --name Idle
+
+# Nothing runs: no driver is started by looking.
+succeed top -b -n 1
+head -n 1 stdout | grep -qE '^[0-9:]{8}  devices 2, clients 0$' || fail "top's first line: $(head -n 1 stdout)"
+grep -qE '^Cable +idle +- +0 +48000 +512 ' stdout || fail "top lacks a device that is idle: $(cat stdout)"
+succeed incidents
+grep -qF "nothing went wrong" stderr || fail "incidents of nothing: $(cat stdout stderr)"
+check 'd == []' incidents --json
+check '[x["state"] for x in d["devices"]] == ["idle", "idle"] and d["time"] > 1.5e9' top --json
+
+# What is given to the command, and cannot be.
+refuse 2 "it takes no arguments; what is 'x'" top x
+refuse 2 "expected a number from 1 on" top -n 0
+refuse 2 "expected seconds, 0.05 to 3600" top -d 0
+refuse 2 "expected name, load, late or xruns" top --sort size
+refuse 2 "expected an age" incidents --since yesterday
+refuse 2 "there is no device 'nowhere'" incidents nowhere
+
+# A player and a recorder of a device.
+make_wav long.wav 2 48000 2880000
+"$dextral" play -q long.wav --device cable &
+player=$!
+"$dextral" record -q - --device cable >out.raw &
+recorder=$!
+has_both() {
+    [ "$("$dextral" top -b -n 1 | grep -cE "^  dextral +(plays +$player|records +$recorder) ")" = 2 ]
+}
+wait_for 10 has_both
+succeed top -b -n 1
+grep -qE '^Cable +running +[0-9]+ +0 +48000 +[0-9]+ +[0-9.]+% +[0-9]+ +[0-9]+ +[0-9]+ +[-+][0-9.]+ +[0-9]+' stdout ||
+    fail "top of a device that runs: $(cat stdout)"
+succeed list
+grep -qE '^Cable .* running +48000 +2 +2 +2$' stdout || fail "the list does not count clients: $(cat stdout)"
+if $has_json; then
+    settled() { # the clock of the cable is 40 ppm fast
+        python3 -c 'import json, sys; sys.exit(not abs(json.load(sys.stdin)["devices"][0]["ppm"] - 40) < 5)' < \
+            <("$dextral" top --json --sort late)
+    }
+    wait_for 30 settled
+fi
+check 'sorted((x["pid"], x["running"], "output" in x, x["underrun-frames"] >= 0) for x in d["devices"][0]["sessions"]) ==
+    sorted([('$player', True, True, True), ('$recorder', True, False, True)])' top --json --sort load
+check '0 <= d["devices"][0]["load"] < 1 and d["devices"][0]["lateness"]["p50-ns"] <= d["devices"][0]["lateness"]["p99-ns"]
+    <= d["devices"][0]["lateness"]["max-ns"] and d["devices"][0]["cycles"] > 0' top --json --sort load
+# One object on a line for each look; tables one below the other.
+succeed top --json -n 3 -d 0.05
+[ "$(wc -l <stdout)" = 3 ] || fail "three looks are $(wc -l <stdout) lines"
+succeed top -b -n 3 -d 0.05
+[ "$(grep -c '^NAME ' stdout)" = 3 ] || fail "three looks are $(grep -c '^NAME ' stdout) tables"
+! grep -q $'\033' stdout || fail "a pipe gets control sequences"
+
+# A program's volume, in each of its forms.
+succeed set cable client dextral volume -6dB
+show -6dB get cable client dextral volume
+check 'abs(d["value"] - 10 ** (-6 / 20)) < 1e-9' get cable client dextral volume --json
+succeed set cable client dextral volume 50%
+check 'd["value"] == 0.5' get cable client dextral volume --json
+succeed set cable client dextral volume 0.25
+show -12.04dB get cable client dextral volume
+succeed set cable client dextral mute on
+show on get cable client dextral mute
+check '{(x["gain"], x["mute"]) for x in d["sessions"] if "output" in x} == {(0.25, True)}' info cable --json
+succeed set cable client dextral volume 1
+refuse 2 "decibels up to 24dB" set cable client dextral volume 30dB
+refuse 2 "expected on or off" set cable client dextral mute maybe
+refuse 2 "volume|mute" set cable client dextral loudness 1
+
+# A driver that is killed is started again; its death is told, with the signal.
+driver=$(sed -nE 's/^  driver +.* process ([0-9]+),.*/\1/p' < <("$dextral" info cable))
+(timeout 5 "$dextral" incidents --follow >followed 2>&1 || true) &
+follower=$!
+sleep 0.3
+kill -s KILL "$driver"
+runs_again() {
+    "$dextral" top -b -n 1 | grep -E '^Cable +running +[0-9]+ +1 ' | grep -qvw "$driver"
+}
+wait_for 10 runs_again
+succeed incidents cable
+grep -qE ' cable +signal of death .*SIGKILL' stdout || fail "incidents: $(cat stdout)"
+check '[x["cause"] for x in d if "SIGKILL" in x.get("text", "")] == ["signal of death"] and
+    all(x["uid"] == "cable" and x["time"] > 1.5e9 for x in d)' incidents --json --since 1m
+check 'd == []' incidents idle --json
+wait $follower
+grep -qE ' cable +signal of death .*SIGKILL' followed || fail "--follow did not tell of it: $(cat followed)"
+wait_for 10 has_both
+
+# Restarted by hand: another process, and clients stay.
+driver=$(sed -nE 's/^  driver +.* process ([0-9]+),.*/\1/p' < <("$dextral" info cable))
+succeed restart cable
+is_replaced() {
+    "$dextral" info cable | grep -E '^  driver .* process ' | grep -qvF "process $driver,"
+}
+wait_for 10 is_replaced
+wait_for 10 has_both
+kill -s TERM $player $recorder
+wait $player $recorder || true
+
+# On a terminal: the screen, keys, and the terminal as it was.
+if command -v python3 >/dev/null 2>&1 && python3 -c 'import os; os.openpty()' 2>/dev/null; then
+    python3 - "$dextral" top -d 0.2 <<'PYTHON' || fail "top on a terminal"
+import fcntl, os, pty, select, struct, sys, termios, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
+shown = b""
+def watch(until):
+    global shown
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not until():
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                shown += os.read(terminal, 65536)
+            except OSError:
+                return
+watch(lambda: shown.count(b"\x1b[H\x1b[J") >= 3)
+assert b"Cable" in shown and b"q: end" in shown, shown
+last = shown.split(b"\x1b[H\x1b[J")[2]
+assert max(len(line) for line in last.split(b"\r\n")[:-1]) <= 40, last
+os.write(terminal, b"x")
+watch(lambda: shown.count(b"\x1b[H\x1b[J") >= 5)
+os.write(terminal, b"q")
+watch(lambda: False)
+_, status = os.waitpid(pid, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+PYTHON
+else
+    echo "no terminal can be made here: the screen is not looked at"
+fi
+
+# Without a supervisor a script is told.
+stop_supervisor
+refuse 7 "no supervisor runs" top -b -n 1
+wait_for 20 is_none_left
+finish
