@@ -386,6 +386,10 @@ answer_map(struct dx_process_job *job, const struct copying *copying)
         job->status = answer_memory(job, copying->memory);
     if (job->status != kIOReturnSuccess)
         return;
+    /* Nor may a program take the driver's right to write; what is for reading is sealed by the supervisor, as all
+     * memory is.  It fails where that was done before, or by who made the memory. */
+    if (!(copying->options & kIOUserClientMemoryReadOnly))
+        (void)fcntl(job->answer_fd, F_ADD_SEALS, F_SEAL_SEAL);
     job->answer = OSDictionaryCreate(8);
     if (!job->answer ||
         !(OSDictionarySetUInt64Value(job->answer, "memory", 0) &&

@@ -533,6 +533,7 @@ memory_comes_whole_or_not_at_all(void)
         CHECK_EQ(byte, 200 + type);
         const int seals = fcntl(answer.fds[0], F_GET_SEALS);
         CHECK_EQ(seals & (F_SEAL_SHRINK | F_SEAL_GROW), F_SEAL_SHRINK | F_SEAL_GROW);
+        CHECK_EQ((seals & F_SEAL_SEAL) != 0, type == MEMORY_SHARED); // the other one has seals to come
         dx_message_finish(&answer);
     }
     CHECK_EQ(map(&rig, connection, MEMORY_FIRST, NULL), kIOReturnUnsupported);
