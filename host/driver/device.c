@@ -64,7 +64,7 @@ dx_process_check_device(struct dx_driver_process *process, struct dx_process_dev
 struct told {
     struct dx_process_device *device;
     OSDictionary *description; // +1; NULL without memory
-    OSArray *changes;          // +1, or NULL
+    uint64_t end_change;       // changes before this one are in the description
 };
 
 struct look {
@@ -109,6 +109,23 @@ send_description(struct dx_driver_process *process, struct dx_process_device *de
     device->is_told = event && dx_process_send(process, event, &page, is_first ? 1 : 0);
 }
 
+static uint64_t
+count_changes(const struct dx_process_device *device)
+{
+    return device->changes ? OSArrayGetCount(device->changes) : 0;
+}
+
+/* Those before a number, in their order. */
+static void
+send_changes(struct dx_driver_process *process, struct dx_process_device *device, uint64_t end)
+{
+    while (device->first_change < end && count_changes(device)) {
+        (void)dx_process_send(process, OSObjectRetain(OSArrayGetObject(device->changes, 0)), NULL, 0);
+        OSArrayRemoveObject(device->changes, 0);
+        device->first_change++;
+    }
+}
+
 static void
 send_state(struct dx_driver_process *process, OSDictionary *state)
 {
@@ -140,8 +157,10 @@ collect(struct dx_driver_process *process, struct look *look)
     for (struct dx_process_device *device = process->devices; device; device = device->next) {
         if (!device->is_changed)
             continue;
-        look->told[look->count++] = (struct told){.device = device, .changes = device->changes};
-        device->changes = NULL;
+        look->told[look->count++] = (struct told){
+            .device = device,
+            .end_change = device->first_change + count_changes(device),
+        };
         device->is_changed = false;
         device->jobs++; // so that it stays
     }
@@ -162,10 +181,8 @@ finish_look(struct dx_process_job *job)
             device->is_changed = true;
         else if (device->has_driver) // it may have gone meanwhile, and that has been told
             send_description(process, device, told->description);
-        for (size_t k = 0; told->changes && k < OSArrayGetCount(told->changes); k++)
-            (void)dx_process_send(process, OSObjectRetain(OSArrayGetObject(told->changes, k)), NULL, 0);
+        send_changes(process, device, told->end_change);
         OSObjectRelease(told->description);
-        OSObjectRelease(told->changes);
         device->jobs--;
         dx_process_check_device(process, device);
     }
@@ -284,21 +301,31 @@ device_removed(struct dx_driver_process *process, struct dx_process_device *devi
     dx_process_check_device(process, device);
 }
 
+/* Has an event follow the next description. */
 static void
-properties_changed(struct dx_process_device *device, OSDictionary *change)
+add_change(struct dx_process_device *device, OSDictionary *change)
 {
     device->is_changed = true;
     if (!device->changes)
         device->changes = OSArrayCreate(4);
-    for (size_t i = 0; device->changes && i < OSArrayGetCount(device->changes); i++)
-        if (OSObjectIsEqualTo(OSArrayGetObject(device->changes, i), change))
-            return;
-    if (!device->changes || OSArrayGetCount(device->changes) >= MAX_CHANGES ||
-        !OSArraySetObject(device->changes, change))
-        dx_process_log("%s: a change of properties is told by the description alone",
-                       dx_device_uid(device->device));
+    if (!device->changes || !OSArraySetObject(device->changes, change))
+        dx_process_log("%s: no memory to tell of a change", dx_device_uid(device->device));
 }
 
+static void
+properties_changed(struct dx_process_device *device, OSDictionary *change)
+{
+    device->is_changed = true;
+    for (size_t i = 0; i < count_changes(device); i++)
+        if (OSObjectIsEqualTo(OSArrayGetObject(device->changes, i), change))
+            return;
+    if (count_changes(device) < MAX_CHANGES)
+        add_change(device, change);
+    else
+        dx_process_log("%s: its properties change faster than one can tell", dx_device_uid(device->device));
+}
+
+/* The end is told after what the device is now; the next begin after that. */
 static void
 configuration_changes(struct dx_driver_process *process, struct dx_process_device *device,
                       const struct notice *notice)
@@ -310,14 +337,13 @@ configuration_changes(struct dx_driver_process *process, struct dx_process_devic
                    OSDictionarySetUInt64Value(event, DX_KEY_STATUS, (uint32_t)notice->status) &&
                    OSDictionarySetUInt64Value(event, "epoch", notice->epoch)))
         OSSafeReleaseNULL(event);
-    if (begins) {
-        (void)dx_process_send(process, event, NULL, 0);
+    if (!begins) {
+        add_change(device, event);
+        OSObjectRelease(event);
         return;
     }
-    /* The end is told after what the device is now. */
-    if (event)
-        properties_changed(device, event);
-    OSObjectRelease(event);
+    send_changes(process, device, UINT64_MAX);
+    (void)dx_process_send(process, event, NULL, 0);
 }
 
 /* Control thread. */

@@ -378,7 +378,9 @@ finish(struct dx_driver_process *process)
     dx_process_watchdog_destroy(process);
     dx_process_realtime_destroy(process);
     while (process->devices) {
+        /* Where there was no memory to let a session leave, it is left behind. */
         process->devices->has_driver = false;
+        process->devices->jobs = process->devices->sessions = 0;
         dx_process_check_device(process, process->devices);
     }
     dx_channel_destroy(process->channel);

@@ -25,7 +25,6 @@
  * always answer, and end.  Other threads reach the control thread by dx_loop_post() alone.
  */
 
-#define DX_PROCESS_MAX_DEVICES 256u
 #define DX_PROCESS_MAX_SESSIONS 4096u
 
 struct dx_driver_process;
@@ -39,9 +38,10 @@ struct dx_process_device {
     dx_device *device; // retained
     IODispatchQueue *queue;
     bool has_driver;
-    bool is_told;     // this supervisor knows of it
-    bool is_changed;  // its description, since it was told
-    OSArray *changes; // events that follow the next description; or NULL
+    bool is_told;          // this supervisor knows of it
+    bool is_changed;       // its description, since it was told
+    OSArray *changes;      // events that follow the next description, the first of them ...
+    uint64_t first_change; // ... with this number; or NULL
     uint32_t jobs;
     uint32_t sessions;
 };

@@ -842,6 +842,61 @@ nonsense_closes_the_connection_and_nothing_else(void)
     free(uid);
 }
 
+/* Every key of a request in turn holds what it must not: whatever is answered, the process goes on. */
+static void
+values_of_the_wrong_type_harm_nothing(void)
+{
+    static const char *const operations[] = {
+        DX_OP_LOAD, DX_OP_JOIN,         DX_OP_START,      DX_OP_STOP,     DX_OP_TUNE,   DX_OP_LEAVE,
+        DX_OP_SET,  DX_OP_GET_PROPERTY, DX_OP_STATISTICS, DX_OP_DESCRIBE, DX_OP_RECORD,
+    };
+    static const char *const keys[] = {
+        DX_KEY_UID, DX_KEY_SESSION, DX_KEY_NAME, "output", "input",    "lane",   "io-frames",
+        "gain-f64", "mute",         "what",      "key",    "selector", "values", "recorder",
+    };
+    struct rig rig;
+    char *const uid = start_faulty(&rig, "none");
+    OSArray *const array = OSArrayCreate(1);
+    OSString *const string = OSStringCreate("");
+    OSNumber *const number = OSNumberCreateWithUInt64Value(UINT64_MAX);
+    CHECK(OSArraySetObject(array, number));
+    const OSObjectPtr values[] = {array, string, number};
+    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+            for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
+                OSDictionary *const body = rig_join_request(uid, 1);
+                CHECK(OSDictionarySetStringValue(body, DX_KEY_OPERATION, operations[i]));
+                CHECK(OSDictionarySetObject(body, keys[k], values[v]));
+                (void)rig_ask(&rig, body, NULL, 0, NULL); // which checks that there is an answer
+            }
+    OSObjectRelease(array);
+    OSObjectRelease(string);
+    OSObjectRelease(number);
+    CHECK_EQ(ask(&rig, DX_OP_DESCRIBE, uid, 0), kIOReturnSuccess);
+    rig_quit(&rig);
+    free(uid);
+}
+
+static void
+a_load_with_values_of_the_wrong_type_loads_what_is_left(void)
+{
+    static const char *const keys[] = {"before",  "properties",       "saved-state",
+                                       "network", DX_KEY_INCARNATION, "sandbox"};
+    struct rig rig;
+    rig_start(&rig);
+    OSDictionary *const body = rig_load_request(&rig, FAULT, NULL);
+    OSArray *const array = OSArrayCreate(1);
+    OSDictionary *const nothing = OSDictionaryCreate(1);
+    CHECK(OSDictionarySetStringValue(nothing, "recorder", "x") && OSArraySetObject(array, nothing));
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        CHECK(OSDictionarySetObject(body, keys[i], array));
+    OSObjectRelease(array);
+    OSObjectRelease(nothing);
+    CHECK_EQ(rig_ask(&rig, body, NULL, 0, NULL), kIOReturnSuccess);
+    CHECK(rig_has_event(&rig, DX_EVENT_DEVICE, 10000));
+    rig_quit(&rig);
+}
+
 static void
 a_process_that_no_supervisor_knows_ends(void)
 {
@@ -924,9 +979,34 @@ an_idle_process_wakes_for_nothing(void)
     free(uid);
 }
 
-int
-main(void)
+/* Takes half a minute: not among the others. */
+static void
+a_driver_ends_when_its_supervisor_left_and_none_has_come(void)
 {
+    struct rig rig;
+    struct dx_lane lane;
+    rig_start(&rig);
+    char *const uid = rig_load(&rig, CABLE, NULL, NULL);
+    rig_play(&rig, uid, 1, CHANNELS, &lane);
+    OSDictionary *const event = OSDictionaryCreate(1);
+    CHECK(OSDictionarySetStringValue(event, DX_KEY_EVENT, DX_EVENT_LEAVING));
+    CHECK_EQ(dx_wire_send(rig.socket, event, NULL, 0), 0);
+    OSObjectRelease(event);
+    rig_disconnect(&rig);
+    dx_clock_sleep_until(dx_clock_host(), now_ns() + 25000000000u);
+    CHECK_EQ(kill(rig.pid, 0), 0); // sound goes on until then
+    check_exit(rig_wait_end(&rig), DX_DRIVER_EXIT_DONE);
+    dx_lane_finish(&lane);
+    free(uid);
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "alone") == 0) {
+        RUN(a_driver_ends_when_its_supervisor_left_and_none_has_come);
+        return 0;
+    }
     RUN(a_driver_is_loaded_started_and_stopped);
     RUN(a_process_that_is_asked_out_of_order_says_so);
     RUN(what_cannot_be_loaded_is_told_and_the_process_ends);
@@ -950,6 +1030,8 @@ main(void)
     RUN(memory_that_a_driver_scribbles_over_harms_its_process_alone);
     RUN(sound_goes_on_without_a_supervisor_and_the_next_one_is_told);
     RUN(nonsense_closes_the_connection_and_nothing_else);
+    RUN(values_of_the_wrong_type_harm_nothing);
+    RUN(a_load_with_values_of_the_wrong_type_loads_what_is_left);
     RUN(a_process_that_no_supervisor_knows_ends);
     RUN(a_process_that_was_told_nothing_ends_with_its_supervisor);
     RUN(a_signal_stops_the_driver_in_good_order);
