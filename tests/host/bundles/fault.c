@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,15 +84,62 @@ reaches_socket(int domain, int type)
     return true;
 }
 
+/* A hello as a program's, in the form of host/wire.h: a head of 8 bytes, and a dictionary. */
+static size_t
+make_hello(uint8_t *bytes, size_t capacity)
+{
+    OSDictionary *hello = OSDictionaryCreate(8);
+    const bool done =
+        hello && OSDictionarySetStringValue(hello, "op", "hello") &&
+        OSDictionarySetStringValue(hello, "role", "client") && OSDictionarySetUInt64Value(hello, "id", 1) &&
+        OSDictionarySetUInt64Value(hello, "major", 1) && OSDictionarySetUInt64Value(hello, "minor", 0);
+    OSData *data = done ? OSSerializationCreateFromObject(hello) : NULL;
+    const size_t length = data ? OSDataGetLength(data) : 0;
+    const uint8_t head[8] = {'1', 'D', 'X', 'W', (uint8_t)length, (uint8_t)(length >> 8), 0, 0};
+    const bool fits = length && sizeof head + length <= capacity;
+    if (fits) {
+        memcpy(bytes, head, sizeof head);
+        memcpy(bytes + sizeof head, OSDataGetBytesNoCopy(data), length);
+    }
+    OSObjectRelease(data);
+    OSObjectRelease(hello);
+    return fits ? sizeof head + length : 0;
+}
+
+/* Whether the supervisor takes it for a program. */
+static bool
+reaches_supervisor(void)
+{
+    const char *const folder = getenv("DEXTRAL_RUNTIME_DIR");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    uint8_t bytes[1024];
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", folder ? folder : "");
+    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    ssize_t length = (ssize_t)make_hello(bytes, sizeof bytes);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        send(fd, bytes, (size_t)length, MSG_NOSIGNAL) != length)
+        length = 0;
+    else
+        length = recv(fd, bytes, sizeof bytes, 0);
+    OSObjectPtr object = length > 8 ? OSSerializationCopyObject(bytes + 8, (size_t)length - 8) : NULL;
+    const OSDictionary *answer = OSDynamicCast(OSDictionary, object);
+    const bool is_welcome = answer && OSDictionaryGetUInt64Value(answer, "status") == 0;
+    OSObjectRelease(object);
+    if (fd >= 0)
+        (void)close(fd);
+    return is_welcome;
+}
+
 static kern_return_t
 name_what_is_reached(IOUserAudioDevice *device)
 {
     char name[128];
-    (void)snprintf(name, sizeof name, "reached:%s%s%s%s%s", reaches_process() ? " process" : "",
+    (void)snprintf(name, sizeof name, "reached:%s%s%s%s%s%s", reaches_process() ? " process" : "",
                    reaches_file("/etc/passwd", O_RDONLY) ? " passwd" : "",
                    reaches_file("/tmp", O_WRONLY | O_TMPFILE) ? " tmp" : "",
                    reaches_socket(AF_UNIX, SOCK_STREAM) ? " stream" : "",
-                   reaches_socket(AF_INET, SOCK_DGRAM) ? " network" : "");
+                   reaches_socket(AF_INET, SOCK_DGRAM) ? " network" : "",
+                   reaches_supervisor() ? " supervisor" : "");
     OSString *string = OSStringCreate(name);
     const kern_return_t status = string ? IOUserAudioObjectSetName(device, string) : kIOReturnNoMemory;
     OSObjectRelease(string);
