@@ -51,6 +51,12 @@ the_clients_part_of_the_library_is_enough_for_a_program(void)
     run(CLIENT_PROGRAM);
 }
 
+static void
+a_program_as_a_user_would_write_it_plays(void)
+{
+    run(TONE);
+}
+
 #ifdef CLIENT_PROGRAM_32
 static void
 a_32_bit_program_plays_to_a_64_bit_machine(void)
@@ -113,6 +119,7 @@ int
 main(void)
 {
     RUN(the_clients_part_of_the_library_is_enough_for_a_program);
+    RUN(a_program_as_a_user_would_write_it_plays);
 #ifdef CLIENT_PROGRAM_32
     RUN(a_32_bit_program_plays_to_a_64_bit_machine);
 #endif
