@@ -5,6 +5,7 @@
 
 #include "../../../examples/common/personality.h"
 #include "../../../examples/common/virtual_clock.h"
+#include "tests/break_rules.h"
 
 #include <dextral/dextral.h>
 
@@ -172,12 +173,9 @@ scribble(void)
         (void)fclose(maps);
 }
 
-static kern_return_t
-handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
-          uint64_t host_time, void *context) DX_REALTIME
+static void
+go_wrong(const struct fault *fault, IOUserAudioIOOperation operation)
 {
-    (void)device, (void)host_time;
-    struct fault *fault = context;
     if (is_fault(fault, "spin in the handler"))
         for (volatile unsigned turn = 0;; turn++)
             ;
@@ -187,6 +185,17 @@ handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t
         abort();
     if (is_fault(fault, "scribble") && operation == IOUserAudioIOOperationWriteEnd)
         scribble();
+}
+
+static kern_return_t
+handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t frames, uint64_t sample_time,
+          uint64_t host_time, void *context) DX_REALTIME
+{
+    (void)device, (void)host_time;
+    struct fault *fault = context;
+    BREAK_RULES_BEGIN("what goes wrong in it is what it is for")
+    go_wrong(fault, operation);
+    BREAK_RULES_END
     for (uint32_t i = 0; i < frames && operation == IOUserAudioIOOperationWriteEnd; i++) {
         const size_t at = (size_t)((sample_time + i) % RING_FRAMES) * CHANNELS;
         fault->input[at] = fault->output[at];
