@@ -4,6 +4,7 @@
 #include "host/supervisor/unit.h"
 
 #include "host/protocol.h"
+#include "host/supervisor/listing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +66,7 @@ call_is_late(void *context)
 {
     struct dx_call *const call = context;
     if (call->request)
-        end_call(call, kIOReturnTimeout, "no driver came within 5 s", NULL);
+        end_call(call, kIOReturnTimeout, "no driver with the device came within 5 s", NULL);
     else
         end_call(call, kIOReturnTimeout, "the driver did not answer within 30 s", NULL);
 }
@@ -119,6 +120,17 @@ create_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32_
     return call;
 }
 
+static bool
+can_be_sent(const struct dx_call *call)
+{
+    if (!call->request || call->unit->state != DX_UNIT_RUNNING)
+        return false;
+    const uint64_t number = call->context.listing;
+    const struct dx_listing *const listing =
+        number ? dx_listing_find_number(call->unit->supervisor, number) : NULL;
+    return !listing || listing->has_driver;
+}
+
 void
 dx_unit_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32_t fd_count, dx_call_done done,
              const struct dx_call_context *context)
@@ -153,7 +165,7 @@ dx_unit_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32
         if (unit->calls && unit->calls->id == id)
             end_call(call, unit->state == DX_UNIT_UNAPPROVED ? kIOReturnNotPermitted : kIOReturnNoDevice,
                      unit->why.message, NULL);
-    } else if (unit->state == DX_UNIT_RUNNING) {
+    } else if (can_be_sent(call)) {
         send_call(call);
     }
 }
@@ -165,7 +177,7 @@ dx_unit_send_calls(struct dx_unit *unit)
     for (;;) {
         struct dx_call *oldest = NULL;
         for (struct dx_call *call = unit->calls; call; call = call->next)
-            if (call->request)
+            if (can_be_sent(call))
                 oldest = call;
         if (!oldest)
             return;

@@ -220,6 +220,7 @@ take_device(struct dx_unit *unit, struct dx_message *message)
     for (struct dx_session *session = unit->supervisor->sessions; session; session = session->next)
         if (session->listing == listing && session->join == DX_JOIN_NONE && session->program)
             dx_session_join(session);
+    dx_unit_send_calls(unit);
 }
 
 static void

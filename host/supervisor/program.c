@@ -115,6 +115,16 @@ refuse(struct dx_program *program, uint64_t id, kern_return_t status, const char
     dx_program_destroy(program);
 }
 
+/* A driver process may connect again, as what it is.  As a program it would approve itself. */
+static bool
+is_driver_process(const struct dx_program *program)
+{
+    for (const struct dx_unit *unit = program->supervisor->units; unit; unit = unit->next)
+        if (unit->pid > 0 && unit->pid == program->pid)
+            return true;
+    return false;
+}
+
 static void
 handle_hello(struct dx_program *program, struct dx_message *message)
 {
@@ -145,6 +155,8 @@ handle_hello(struct dx_program *program, struct dx_message *message)
             dx_program_destroy(program); // the unit has a channel of its own on the same socket
     } else if (strcmp(role, "client") != 0) {
         refuse(program, id, kIOReturnBadArgument, "its hello has an unknown role");
+    } else if (is_driver_process(program)) {
+        refuse(program, id, kIOReturnNotPermitted, "a driver's process is no program");
     } else if (!(program->name = dx_copy_clean_text(name ? name : "unnamed"))) {
         refuse(program, id, kIOReturnNoMemory, "no memory");
     } else {

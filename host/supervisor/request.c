@@ -102,7 +102,7 @@ static void
 describe_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct dx_call_context *context,
               kern_return_t status, const char *sentence, struct dx_message *answer)
 {
-    struct dx_listing *const listing = dx_listing_find_number(supervisor, context->number);
+    struct dx_listing *const listing = dx_listing_find_number(supervisor, context->listing);
     OSDictionary *const told = answer ? dx_wire_get_dictionary(answer->body, DX_KEY_DESCRIPTION) : NULL;
     (void)unit;
     if (!listing)
@@ -130,7 +130,7 @@ request_describe(struct dx_supervisor *supervisor, const struct dx_request *requ
     if (call && !OSDictionarySetStringValue(call, DX_KEY_UID, listing->uid))
         OSSafeReleaseNULL(call);
     const struct dx_call_context context = {
-        .ticket = request->ticket, .session = is_fresh, .number = listing->number};
+        .ticket = request->ticket, .session = is_fresh, .listing = listing->number};
     dx_unit_call(listing->unit, call, NULL, 0, describe_done, &context);
 }
 
@@ -149,7 +149,7 @@ pass_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct d
 static void
 pass_on(const struct dx_request *request, struct dx_listing *listing)
 {
-    const struct dx_call_context context = {.ticket = request->ticket};
+    const struct dx_call_context context = {.ticket = request->ticket, .listing = listing->number};
     dx_unit_call(listing->unit, OSDictionaryCreateWithDictionary(request->body), request->message->fds,
                  request->message->fd_count, pass_done, &context);
 }
@@ -167,7 +167,7 @@ static void
 statistics_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct dx_call_context *context,
                 kern_return_t status, const char *sentence, struct dx_message *answer)
 {
-    struct dx_listing *const listing = dx_listing_find_number(supervisor, context->number);
+    struct dx_listing *const listing = dx_listing_find_number(supervisor, context->listing);
     OSDictionary *body = answer ? OSDictionaryCreateWithDictionary(answer->body) : NULL;
     (void)unit;
     if (body && listing && !dx_listing_add_sessions(listing, body, dx_wire_get_array(answer->body, DX_KEY_SESSIONS)))
@@ -187,7 +187,7 @@ request_statistics(struct dx_supervisor *supervisor, const struct dx_request *re
     if (listing && (!listing->has_driver || listing->unit->state != DX_UNIT_RUNNING))
         dx_answer(supervisor, request->ticket, kIOReturnNotReady, "the device has no driver now", NULL, NULL, 0);
     else if (listing) {
-        const struct dx_call_context context = {.ticket = request->ticket, .number = listing->number};
+        const struct dx_call_context context = {.ticket = request->ticket, .listing = listing->number};
         dx_unit_call(listing->unit, OSDictionaryCreateWithDictionary(request->body), NULL, 0, statistics_done, &context);
     }
 }
@@ -251,7 +251,7 @@ live_option_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const s
 {
     (void)answer;
     const OSDictionary *const before = context->object;
-    struct dx_listing *const listing = dx_listing_find_number(supervisor, context->number);
+    struct dx_listing *const listing = dx_listing_find_number(supervisor, context->listing);
     dx_error error;
     if (listing && status == kIOReturnSuccess) {
         OSObjectRelease(unit->options);
@@ -289,7 +289,7 @@ set_option(const struct dx_request *request, struct dx_listing *listing)
     const bool is_running = listing->has_driver && listing->unit->state == DX_UNIT_RUNNING;
     if (status == kIOReturnSuccess && is_live && is_running) {
         const struct dx_call_context context = {
-            .ticket = request->ticket, .number = listing->number, .object = before};
+            .ticket = request->ticket, .listing = listing->number, .object = before};
         dx_unit_call(listing->unit, create_live_option(listing, name), NULL, 0, live_option_done, &context);
         return;
     }

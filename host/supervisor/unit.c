@@ -138,7 +138,7 @@ dx_unit_state_name(const struct dx_unit *unit)
     case DX_UNIT_UNAPPROVED:
         return "unapproved";
     case DX_UNIT_ENDING:
-        return unit->is_wanted_again ? "starting" : "idle";
+        return unit->is_wanted_again ? "starting" : DX_STATE_RUNNING;
     }
     return "failed";
 }

@@ -165,6 +165,7 @@ void dx_listing_tell_followers(struct dx_listing *listing);
 /* What the answer to a call is for. */
 struct dx_call_context {
     struct dx_ticket ticket;
+    uint64_t listing; // which device it is about: it waits until the driver has that; 0: none
     uint64_t session;
     uint64_t number;
     OSObjectPtr object; // whoever is told of the end releases it
@@ -193,7 +194,7 @@ void dx_unit_call(struct dx_unit *unit, OSDictionary *request, const int *fds, u
 /** A request with its name; +1, NULL without memory. */
 OSDictionary *dx_call_create(const char *operation);
 
-/** Sends what waits for the driver to be loaded. */
+/** Sends what waits for the driver to be loaded, or to have a device. */
 void dx_unit_send_calls(struct dx_unit *unit);
 
 /** An answer came. */

@@ -257,7 +257,8 @@ dx_request_user_client_open(struct dx_supervisor *supervisor, const struct dx_re
     if (call && (!OSDictionarySetUInt64Value(call, "type", dx_wire_get_number(request->body, "type", 0)) ||
                  (uid && !OSDictionarySetStringValue(call, DX_KEY_UID, uid))))
         OSSafeReleaseNULL(call);
-    const struct dx_call_context context = {.ticket = request->ticket};
+    const struct dx_listing *const listing = uid ? dx_listing_find(supervisor, uid) : NULL;
+    const struct dx_call_context context = {.ticket = request->ticket, .listing = listing ? listing->number : 0};
     dx_unit_call(unit, call, NULL, 0, open_done, &context);
 }
 

@@ -164,6 +164,26 @@ a_bundle_runs_only_once_it_is_approved(void)
     end(&machine, &caller, &lane);
 }
 
+/* Its name says what it has reached: as a program it could approve others, and itself. */
+static void
+a_driver_cannot_be_a_program_of_its_supervisor(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    begin(&machine, &caller, &lane);
+    machine_add_bundle(&machine, "sly", "none");
+    CHECK_EQ(kill(machine.supervisor, SIGHUP), 0);
+    approve(&caller, "sly");
+    wait_listed(&caller, "sly", true);
+    OSDictionary *const description = describe(&caller, "sly");
+    const char *const name = dx_wire_get_string(description, "name");
+    CHECK(name && strstr(name, "reached:") && !strstr(name, "supervisor"));
+    OSObjectRelease(description);
+    CHECK(machine_has_said(&machine, "a driver's process is no program"));
+    end(&machine, &caller, &lane);
+}
+
 static void
 devices_of_a_bundle_are_remembered(void)
 {
@@ -398,6 +418,7 @@ int
 main(void)
 {
     RUN(a_bundle_runs_only_once_it_is_approved);
+    RUN(a_driver_cannot_be_a_program_of_its_supervisor);
     RUN(devices_of_a_bundle_are_remembered);
     RUN(a_running_driver_goes_on_when_its_bundle_is_replaced);
     RUN(a_bundle_that_others_may_write_is_refused);
