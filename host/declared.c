@@ -397,12 +397,11 @@ load_file(struct dx_declarations *declarations, const char *name, dx_error *comp
     kern_return_t status = dx_store_read(path, &store, complaint);
     if (status == kIOReturnSuccess)
         status = read_device(store, path, &device, complaint);
-    if (status == kIOReturnSuccess &&
-        !dx_file_name_is_of(name, device->declared.uid, SUFFIX)) // or two could be of one
+    /* Else two files could be of one device. */
+    if (status == kIOReturnSuccess && !dx_file_name_is_of(name, device->declared.uid, SUFFIX))
         status = dx_error_set(complaint, kIOReturnBadArgument,
-                              "%.250s: it is of another device than its name says: "
-                              "\"%.80s\"",
-                              path, device->declared.uid);
+                              "%.250s: it is of another device than its name says: \"%.80s\"", path,
+                              device->declared.uid);
     if (status == kIOReturnSuccess)
         status = check_together(declarations, device, complaint);
     if (status == kIOReturnSuccess && declarations->count == DX_DECLARED_MAX)
