@@ -152,9 +152,10 @@ static const char *const readable[] = {
 };
 
 static const char *const readable_with_network[] = {
-    "/etc/gai.conf",  "/etc/host.conf",   "/etc/hosts",           "/etc/nsswitch.conf",
-    "/etc/protocols", "/etc/resolv.conf", "/etc/services",        "/run/systemd/resolve/stub-resolv.conf",
-    "/sys/class/net", "/etc/ssl/certs",   "/etc/ca-certificates",
+    /* folders, where what resolv.conf leads to is replaced while the driver runs */
+    "/etc/gai.conf", "/etc/host.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/protocols", "/etc/resolv.conf",
+    "/etc/services", "/etc/ssl/certs", "/etc/ca-certificates", "/run/NetworkManager", "/run/resolvconf",
+    "/run/systemd/resolve", "/sys/class/net",
 };
 
 /* A path that is not there needs no rule.  What is no folder has no entries to be read. */

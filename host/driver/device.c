@@ -34,12 +34,11 @@ dx_process_find_device(struct dx_process_job *job)
     struct dx_process_device *device = job->process->devices;
     while (uid && device && strcmp(dx_device_uid(device->device), uid) != 0)
         device = device->next;
-    if (uid && device)
-        return device;
-    (void)dx_process_job_fail(job, uid ? kIOReturnNoDevice : kIOReturnBadArgument,
-                              uid ? "the driver has no device %.200s" : "the request names no device%s",
-                              uid ? uid : "");
-    return NULL;
+    if (!uid)
+        (void)dx_process_job_fail(job, kIOReturnBadArgument, "the request names no device");
+    else if (!device)
+        (void)dx_process_job_fail(job, kIOReturnNoDevice, "the driver has no device %.200s", uid);
+    return uid ? device : NULL;
 }
 
 void
