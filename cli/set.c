@@ -160,28 +160,45 @@ check_status(const struct set_request *request, kern_return_t status)
     return cli_fail(cli_exit_code(status), "%s: %s", request->what, cli_status_text(status, text));
 }
 
-/* A change is told a moment after it was made.  Waits for it, so that the next command finds it: a second at most, and
- * where it does not come it was made all the same.  The rate or, with a format, that stream's. */
-static void
-wait_until_told(const struct set_request *request, double rate_hz, IOUserAudioStreamDirection direction, uint32_t index,
-                const IOUserAudioStreamBasicDescription *format)
+static bool
+has_format(const OSDictionary *stream, const IOUserAudioStreamBasicDescription *format)
 {
-    for (unsigned i = 0; i < 100; i++) {
-        const struct timespec pause = {.tv_nsec = 10000000};
-        dx_device_info info = {.size = sizeof info};
-        if (dx_device_get_info(request->device, &info) != kIOReturnSuccess)
-            return;
-        const dx_stream_info *const stream =
-            direction == IOUserAudioStreamDirectionOutput ? &info.outputs[index] : &info.inputs[index];
-        const bool is_told = format ? stream->physical.mFormatFlags == format->mFormatFlags &&
-                                          stream->physical.mBitsPerChannel == format->mBitsPerChannel &&
-                                          stream->physical.mChannelsPerFrame == format->mChannelsPerFrame &&
-                                          stream->physical.mSampleRate == format->mSampleRate
-                                    : info.sample_rate_hz == rate_hz;
-        if (is_told)
-            return;
-        (void)nanosleep(&pause, NULL);
+    const OSDictionary *const physical = cli_get_dictionary(stream, "physical");
+    return cli_get_number(physical, "flags") == format->mFormatFlags &&
+           cli_get_number(physical, "bits") == format->mBitsPerChannel &&
+           cli_get_number(physical, "channels") == format->mChannelsPerFrame;
+}
+
+/* Whether the list of devices has a rate or, with a format, that of a stream: "output:0". */
+static bool
+is_listed(const struct set_request *request, double rate_hz, const char *stream,
+          const IOUserAudioStreamBasicDescription *format)
+{
+    IOUserAudioStreamDirection direction;
+    uint32_t index;
+    bool is_there = true; // where it cannot be found out, or the device has gone, there is nothing to wait for
+    struct cli_devices devices;
+    if (cli_list_devices(request->directory, &devices) != CLI_OK)
+        return true;
+    for (size_t i = 0; i < cli_count(devices.descriptions); i++) {
+        const OSDictionary *const description = cli_at(devices.descriptions, i);
+        if (strcmp(cli_get_text(description, "uid"), dx_device_uid(request->device)) == 0)
+            is_there = format ? has_format(cli_find_stream(description, stream, &direction, &index), format)
+                              : cli_get_real(description, "rate-f64") == rate_hz;
     }
+    cli_devices_finish(&devices);
+    return is_there;
+}
+
+/* The driver tells the supervisor of a change a moment after it was made.  Waits for that, so that the next command
+ * finds it: a second at most, and where it does not come it was made all the same. */
+static void
+wait_until_listed(const struct set_request *request, double rate_hz, const char *stream,
+                  const IOUserAudioStreamBasicDescription *format)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    for (unsigned i = 0; i < 100 && !is_listed(request, rate_hz, stream, format); i++)
+        (void)nanosleep(&pause, NULL);
 }
 
 static int
@@ -192,7 +209,7 @@ set_rate(const struct set_request *request)
         return cli_fail(CLI_USAGE, "%s: expected a rate in Hz, such as 48000", request->what);
     const kern_return_t status = dx_device_set_sample_rate(request->device, rate);
     if (status == kIOReturnSuccess)
-        wait_until_told(request, rate, IOUserAudioStreamDirectionOutput, 0, NULL);
+        wait_until_listed(request, rate, NULL, NULL);
     if (status != kIOReturnUnsupported)
         return check_status(request, status);
     OSDictionary *description = NULL;
@@ -238,7 +255,7 @@ set_format(const struct set_request *request)
     if (code == CLI_OK)
         code = check_status(request, dx_device_set_stream_format(request->device, direction, index, &format));
     if (code == CLI_OK)
-        wait_until_told(request, 0.0, direction, index, &format);
+        wait_until_listed(request, 0.0, request->operands[2], &format);
     OSObjectRelease(description);
     return code;
 }
