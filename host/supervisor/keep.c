@@ -192,7 +192,7 @@ dx_keep_read_learned(struct dx_unit *unit)
 
 /* ---- descriptions ---- */
 
-/* What a driver told when the options were others no longer holds. */
+/* What a driver told when the options were others no longer holds; those that it takes while it runs change nothing of it. */
 static bool
 still_holds(const struct dx_listing *listing, const OSDictionary *description)
 {
@@ -203,7 +203,13 @@ still_holds(const struct dx_listing *listing, const OSDictionary *description)
     if (!declared)
         return true;
     OSDictionary *const options = dx_declared_copy_options(declared);
-    const bool holds = options && OSObjectIsEqualTo(options, dx_wire_get_dictionary(description, DX_KEY_OPTIONS));
+    const OSDictionary *const told = dx_wire_get_dictionary(description, DX_KEY_OPTIONS);
+    bool holds = options && told;
+    for (size_t i = 0; holds && i < declared->kind->option_count; i++) {
+        const struct dx_kind_option *const option = &declared->kind->options[i];
+        holds = option->is_live || OSObjectIsEqualTo(OSDictionaryGetObject(told, option->name),
+                                                     OSDictionaryGetObject(options, option->name));
+    }
     OSObjectRelease(options);
     return holds;
 }
