@@ -205,6 +205,82 @@ controls_say_what_their_kind_has(void)
 
 /* ---- what is read ---- */
 
+#define SAME(member) CHECK(memcmp(&a->member, &b->member, sizeof a->member) == 0)
+
+static void
+check_same_stream(const dx_stream_info *a, const dx_stream_info *b)
+{
+    SAME(object);
+    SAME(is_active);
+    SAME(is_mixable);
+    SAME(physical);
+    SAME(client);
+    SAME(latency_frames);
+}
+
+static void
+check_same_info(const dx_device_info *a, const dx_device_info *b)
+{
+    SAME(name);
+    SAME(manufacturer);
+    SAME(transport);
+    SAME(is_hidden);
+    SAME(can_be_default_input);
+    SAME(can_be_default_output);
+    SAME(is_running);
+    SAME(sample_rate_hz);
+    SAME(actual_rate_hz);
+    SAME(rate_count);
+    SAME(rates_hz);
+    SAME(io_frames);
+    SAME(wanted_io_frames);
+    SAME(default_io_frames);
+    SAME(ring_frames);
+    SAME(input_safety_frames);
+    SAME(output_safety_frames);
+    SAME(late_tolerance_frames);
+    SAME(input_streams);
+    SAME(output_streams);
+    check_same_stream(&a->inputs[0], &b->inputs[0]);
+    check_same_stream(&a->outputs[0], &b->outputs[0]);
+}
+
+static void
+check_same_control(const dx_control_info *a, const dx_control_info *b)
+{
+    SAME(kind);
+    SAME(object);
+    SAME(class_id);
+    SAME(scope);
+    SAME(element);
+    SAME(is_settable);
+    SAME(key);
+    SAME(name);
+    SAME(is_on);
+    SAME(number);
+    SAME(number_min);
+    SAME(number_max);
+    SAME(decibels);
+    SAME(decibels_min);
+    SAME(decibels_max);
+    SAME(scalar);
+    SAME(position);
+    SAME(left_element);
+    SAME(right_element);
+    SAME(item_count);
+    SAME(selected_count);
+    SAME(selected);
+}
+
+static void
+check_same_property(const dx_custom_property_info *a, const dx_custom_property_info *b)
+{
+    SAME(address);
+    SAME(qualifier_type);
+    SAME(data_type);
+    SAME(is_settable);
+}
+
 static void
 what_is_read_is_what_the_device_told(void)
 {
@@ -214,8 +290,7 @@ what_is_read_is_what_the_device_told(void)
     told = test_info(rig.device);
     CHECK_OK(dx_description_get_info(d, &read));
     CHECK(!read.has_driver); // that is for the supervisor to say
-    read.has_driver = told.has_driver;
-    CHECK(memcmp(&told, &read, sizeof told) == 0);
+    check_same_info(&told, &read);
 
     for (uint32_t i = 0; i <= 5; i++) {
         dx_control_info its = {.size = sizeof its}, same = {.size = sizeof same};
@@ -224,9 +299,9 @@ what_is_read_is_what_the_device_told(void)
         CHECK_STATUS(status, i < 5 ? kIOReturnSuccess : kIOReturnNotFound);
         if (i == 5)
             break;
-        CHECK(memcmp(&its, &same, sizeof its) == 0);
+        check_same_control(&its, &same);
         CHECK_OK(dx_description_get_control(d, its.key, &same));
-        CHECK(memcmp(&its, &same, sizeof its) == 0);
+        check_same_control(&its, &same);
     }
     dx_control_item items[3] = {{0}};
     uint32_t count = 0;
@@ -240,7 +315,7 @@ what_is_read_is_what_the_device_told(void)
     dx_custom_property_info property = {.size = sizeof property}, its = {.size = sizeof its};
     CHECK_OK(dx_device_get_custom_property_at(rig.device, 0, &its));
     CHECK_OK(dx_description_get_custom_property_at(d, 0, &property));
-    CHECK(memcmp(&property, &its, sizeof its) == 0);
+    check_same_property(&property, &its);
     CHECK_STATUS(dx_description_get_custom_property_at(d, 1, &property), kIOReturnNotFound);
     OSObjectRelease(d);
     test_rig_finish(&rig);
@@ -261,7 +336,7 @@ statistics_are_read_as_they_were_told(void)
     const dx_device_statistics its = test_statistics(rig.device);
     CHECK(its.cycles > 300);
     CHECK_EQ(dx_wire_get_number(told, "cycles", 0), its.cycles);
-    CHECK(memcmp(&read, &its, sizeof its) == 0);
+    CHECK(memcmp(&read, &its, sizeof its) == 0); // it has no holes
     OSObjectRelease(received);
     OSObjectRelease(told);
     dx_client_close(client);
