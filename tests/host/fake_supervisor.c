@@ -15,14 +15,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static void
-lock(struct fake_supervisor *fake)
+void
+fake_lock(struct fake_supervisor *fake)
 {
     CHECK(pthread_mutex_lock(&fake->lock) == 0);
 }
 
-static void
-unlock(struct fake_supervisor *fake)
+void
+fake_unlock(struct fake_supervisor *fake)
 {
     CHECK(pthread_mutex_unlock(&fake->lock) == 0);
 }
@@ -83,10 +83,10 @@ fake_add_device(struct fake_supervisor *fake, const char *uid, const char *name)
     CHECK(OSDictionarySetObject(device, "inputs", streams));
     OSObjectRelease(stream);
     OSObjectRelease(streams);
-    lock(fake);
+    fake_lock(fake);
     CHECK(fake->device_count < FAKE_DEVICES);
     fake->devices[fake->device_count++] = device;
-    unlock(fake);
+    fake_unlock(fake);
     return device;
 }
 
@@ -216,12 +216,12 @@ look_at_client(struct fake_supervisor *fake)
 {
     struct dx_message message = {0};
     const int r = dx_wire_receive(fake->client, &message);
-    lock(fake);
+    fake_lock(fake);
     if (r == 1)
         answer(fake, fake->client, &message);
     else if (r != -EAGAIN)
         drop_client(fake);
-    unlock(fake);
+    fake_unlock(fake);
     dx_message_finish(&message);
 }
 
@@ -230,12 +230,12 @@ accept_client(struct fake_supervisor *fake)
 {
     const int client = accept4(fake->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     CHECK(client >= 0);
-    lock(fake);
+    fake_lock(fake);
     drop_client(fake);
     fake->client = client;
     fake->connections++;
     CHECK(pthread_cond_broadcast(&fake->changed) == 0);
-    unlock(fake);
+    fake_unlock(fake);
 }
 
 static void *
@@ -325,18 +325,18 @@ fake_event(const char *event, const char *uid)
 void
 fake_send(struct fake_supervisor *fake, OSDictionary *body, const int *fds, uint32_t fd_count)
 {
-    lock(fake);
+    fake_lock(fake);
     CHECK(dx_wire_send(fake->client, body, fds, fd_count) == 0);
-    unlock(fake);
+    fake_unlock(fake);
     OSObjectRelease(body);
 }
 
 void
 fake_send_bytes(struct fake_supervisor *fake, const void *bytes, size_t length)
 {
-    lock(fake);
+    fake_lock(fake);
     CHECK(send(fake->client, bytes, length, MSG_NOSIGNAL) == (ssize_t)length);
-    unlock(fake);
+    fake_unlock(fake);
 }
 
 void
@@ -367,9 +367,9 @@ uint32_t
 fake_count(struct fake_supervisor *fake, const char *operation)
 {
     OSDictionary *last;
-    lock(fake);
+    fake_lock(fake);
     const uint32_t count = count_requests(fake, operation, &last);
-    unlock(fake);
+    fake_unlock(fake);
     return count;
 }
 
@@ -377,21 +377,21 @@ OSDictionary *
 fake_wait_for(struct fake_supervisor *fake, const char *operation, uint32_t count)
 {
     OSDictionary *last = NULL;
-    lock(fake);
+    fake_lock(fake);
     while (count_requests(fake, operation, &last) < count)
         CHECK(pthread_cond_wait(&fake->changed, &fake->lock) == 0);
     OSObjectRetain(last);
-    unlock(fake);
+    fake_unlock(fake);
     return last;
 }
 
 void
 fake_wait_for_connections(struct fake_supervisor *fake, uint32_t count)
 {
-    lock(fake);
+    fake_lock(fake);
     while (fake->connections < count)
         CHECK(pthread_cond_wait(&fake->changed, &fake->lock) == 0);
-    unlock(fake);
+    fake_unlock(fake);
 }
 
 /* ---- a driver's memory ---- */

@@ -55,6 +55,10 @@ struct fake_supervisor {
     int lane; // of the last open; -1: none
 };
 
+/** Held to change what the lock guards, once it has started. */
+void fake_lock(struct fake_supervisor *fake);
+void fake_unlock(struct fake_supervisor *fake);
+
 /** Makes the folder; fake_start() listens.  Versions may be changed in between. */
 void fake_prepare(struct fake_supervisor *fake);
 void fake_start(struct fake_supervisor *fake);

@@ -447,7 +447,9 @@ an_answer_that_does_not_come_is_a_time_out_and_harms_nothing(void)
     begin();
     fake_start(&fake);
     dx_directory *const directory = open_directory(false, 200000000);
+    fake_lock(&fake);
     fake.mute = DX_OP_KINDS;
+    fake_unlock(&fake);
     CHECK_STATUS(dx_directory_request(directory, DX_OP_KINDS, NULL, NULL, NULL), kIOReturnTimeout);
     /* It comes after all, with a descriptor that nobody wants, and again, and one that was never asked for. */
     OSDictionary *const asked = fake_wait_for(&fake, DX_OP_KINDS, 1);
@@ -785,7 +787,9 @@ one_that_talks_nonsense_or_not_at_all_is_given_up(void)
     dx_error error = {{0}};
     CHECK_STATUS(dx_directory_open(&config, &directory, &error), kIOReturnTimeout);
     CHECK(strstr(error.message, "does not answer"));
+    fake_lock(&fake);
     fake.mute = NULL;
+    fake_unlock(&fake);
 
     directory = open_directory(true, 0);
     unsigned next = 0;
@@ -987,10 +991,10 @@ ten_thousand_connections_leave_nothing(void)
         dx_directory *const directory = open_directory(i % 2, 0);
         dx_directory_close(directory);
         if (i % 1000 == 999) { // what the fake keeps
-            pthread_mutex_lock(&fake.lock);
+            fake_lock(&fake);
             while (fake.request_count)
                 OSObjectRelease(fake.requests[--fake.request_count]);
-            pthread_mutex_unlock(&fake.lock);
+            fake_unlock(&fake);
         }
     }
     CHECK_EQ(fake.connections, 10000);

@@ -522,7 +522,7 @@ sessions_are_opened_again_as_they_were(void)
     OSObjectRelease(fake_wait_for(&fake, DX_OP_OPEN, 4)); // by itself: there are sessions
     settle();
     bool was_running = false, was_stopped = false;
-    pthread_mutex_lock(&fake.lock);
+    fake_lock(&fake);
     for (uint32_t i = 0, opens = 0; i < fake.request_count; i++) {
         const OSDictionary *const request = fake.requests[i];
         if (strcmp(dx_wire_get_string(request, "op"), DX_OP_OPEN) != 0 || ++opens <= 2)
@@ -533,7 +533,7 @@ sessions_are_opened_again_as_they_were(void)
         was_running |= is_running;
         was_stopped |= !is_running;
     }
-    pthread_mutex_unlock(&fake.lock);
+    fake_unlock(&fake);
     CHECK(was_running && was_stopped);
     CHECK_EQ(get_status(running).output_base, base);
     CHECK_EQ(get_status(running).output_frames, 1);
