@@ -549,7 +549,7 @@ tune_request(uint64_t session, double gain, bool mute)
 }
 
 static void
-what_a_lane_brings_is_recorded_bit_for_bit(void)
+what_a_lane_brings_is_recorded_bit_for_bit_times_its_gain(void)
 {
     struct rig rig;
     struct dx_lane lane, ring;
@@ -571,6 +571,10 @@ what_a_lane_brings_is_recorded_bit_for_bit(void)
     dx_message_finish(&answer);
     CHECK_EQ(ask(&rig, DX_OP_START, NULL, 1), kIOReturnSuccess);
     check_sound(page, &lane, &state, &ring, 1.0f);
+    CHECK_EQ(rig_ask(&rig, tune_request(1, 0.5, false), NULL, 0, NULL), kIOReturnSuccess);
+    check_sound(page, &lane, &state, &ring, 0.5f);
+    CHECK_EQ(rig_ask(&rig, tune_request(1, 1.0, true), NULL, 0, NULL), kIOReturnSuccess);
+    check_sound(page, &lane, &state, &ring, 0.0f);
     CHECK_EQ(rig_ask(&rig, tune_request(1, 100.0, false), NULL, 0, NULL), kIOReturnBadArgument);
     rig_quit(&rig);
     dx_message_finish(&event);
@@ -702,13 +706,21 @@ make_recorder(void)
     return fd;
 }
 
-/* Whether the driver has taken it over. */
-static bool
-is_recorder(int fd)
+/* Waits until the engine has written where device time is. */
+static void
+wait_line(int fd)
 {
-    uint32_t magic = 0;
-    CHECK_EQ(pread(fd, &magic, sizeof magic, 0), (ssize_t)sizeof magic);
-    return magic == DX_RECORDER_MAGIC;
+    uint64_t frame, host_ns;
+    double ns_per_frame;
+    bool found = false;
+    void *const region = mmap(NULL, dx_recorder_bytes(), PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(region != MAP_FAILED);
+    for (int tries = 0; tries < 1000 && !found; tries++) {
+        dx_clock_sleep_until(dx_clock_host(), now_ns() + 5000000u);
+        found = dx_recording_line(region, dx_recorder_bytes(), &frame, &host_ns, &ns_per_frame);
+    }
+    CHECK(found);
+    munmap(region, dx_recorder_bytes());
 }
 
 static void
@@ -736,7 +748,7 @@ device_time_goes_on_where_the_supervisor_says(void)
     rig_play(&rig, dx_wire_get_string(event.body, DX_KEY_UID), 1, CHANNELS, &lane);
     const uint64_t position = position_of(page);
     CHECK(position >= frame && position < frame + 60u * 48000u);
-    CHECK(is_recorder(recorder));
+    wait_line(recorder);
     rig_quit(&rig);
     dx_message_finish(&event);
     dx_device_page_unmap(page);
@@ -768,8 +780,8 @@ a_device_that_is_new_gets_its_recorder_later(void)
     CHECK_EQ(rig_ask(&rig, record_request(uid), &other, 1, NULL), kIOReturnUnsupported);
     CHECK_EQ(rig_ask(&rig, record_request("nobody's"), &recorder, 1, NULL), kIOReturnNotFound);
     CHECK_EQ(rig_ask(&rig, record_request(uid), &recorder, 1, NULL), kIOReturnSuccess);
-    CHECK(is_recorder(recorder));
-    rig_play(&rig, uid, 1, CHANNELS, &lane); // and cycles run with it
+    rig_play(&rig, uid, 1, CHANNELS, &lane);
+    wait_line(recorder);
     rig_quit(&rig);
     dx_lane_finish(&lane);
     close(recorder);
@@ -1020,7 +1032,7 @@ main(int argc, char **argv)
     RUN(the_sandbox_is_closed_before_the_driver_runs);
     RUN(a_join_that_does_not_fit_is_refused);
     RUN(a_join_that_is_repeated_changes_nothing);
-    RUN(what_a_lane_brings_is_recorded_bit_for_bit);
+    RUN(what_a_lane_brings_is_recorded_bit_for_bit_times_its_gain);
     RUN(a_thousand_sessions_leave_nothing_behind);
     RUN(a_setting_is_told_with_the_description_and_what_is_kept);
     RUN(a_setting_that_makes_no_sense_is_refused);
