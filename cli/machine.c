@@ -50,9 +50,13 @@ cli_request(dx_directory *directory, const char *what, const char *operation, co
 {
     dx_error error = {""};
     char text[CLI_STATUS_BYTES];
+    if (ret_answer)
+        *ret_answer = NULL;
     const kern_return_t status = dx_directory_request(directory, operation, arguments, ret_answer, &error);
     if (status == kIOReturnSuccess)
         return CLI_OK;
+    if (ret_answer)
+        OSSafeReleaseNULL(*ret_answer); // a refusal may have said more
     return cli_fail(cli_exit_code(status), "%s: %s", what,
                     *error.message ? error.message : cli_status_text(status, text));
 }

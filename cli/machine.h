@@ -42,7 +42,7 @@ int cli_open_directory(const char *name, dx_directory **ret_directory);
  *
  * @param what        what the message begins with when it refuses: "create cable".
  * @param arguments   borrowed; may be NULL.
- * @param ret_answer  +1; may be NULL.
+ * @param ret_answer  +1, or NULL when it is refused; may be NULL.
  * @return CLI_OK, or the exit code of what went wrong, after a message.
  */
 int cli_request(dx_directory *directory, const char *what, const char *operation, const OSDictionary *arguments,
