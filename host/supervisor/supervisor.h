@@ -127,6 +127,9 @@ void dx_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Only with --verbose. */
 void dx_log_detail(const struct dx_supervisor *supervisor, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* text.c */
+
 /** CLOCK_MONOTONIC. */
 uint64_t dx_now_ns(void);
 /** A copy without control characters, of DX_MAX_TEXT_BYTES - 1 bytes at most; the caller's to free(), or NULL. */
