@@ -503,7 +503,7 @@ call_input(dx_client *client, dx_client_cycle *cycle) DX_REALTIME
 {
     const uint32_t frames = client->callback_frames;
     const uint32_t lost =
-        copy_input(client, dx_client_ring(client), client->input_next, client->callback_input, frames);
+        copy_input(client, dx_client_ring(client), client->input_next, client->callback_input.address, frames);
     if (client->page.state == DX_TIMELINE_RUNNING) // else there is nothing that could be lost
         count_overrun(client, lost);
     cycle->input_time = client->input_next;
@@ -525,7 +525,7 @@ prepare_output(dx_client *client, dx_client_cycle *cycle, uint64_t due) DX_REALT
     cycle->output_time = state->base + state->end;
     const uint64_t distance = cycle->output_time + client->callback_frames - due;
     atomic_store_explicit(&client->output_distance, (uint32_t)distance, memory_order_relaxed);
-    memset(client->callback_output, 0, (size_t)client->callback_frames * client->lane.bytes_per_frame);
+    memset(client->callback_output.address, 0, (size_t)client->callback_frames * client->lane.bytes_per_frame);
 }
 
 /* One callback, due at device time `due`. */
@@ -546,10 +546,10 @@ call_client(dx_client *client, uint64_t due, uint64_t due_ns) DX_REALTIME
         atomic_load_explicit(&client->overrun_frames, memory_order_relaxed) + count_underruns(client);
     if (client->has_output)
         prepare_output(client, &cycle, due);
-    client->config.callback(client->config.context, &cycle, client->has_input ? client->callback_input : NULL,
-                            client->has_output ? client->callback_output : NULL);
+    client->config.callback(client->config.context, &cycle, client->callback_input.address,
+                            client->callback_output.address);
     if (client->has_output)
-        append_output(client, client->callback_output, frames);
+        append_output(client, client->callback_output.address, frames);
 }
 
 /* The first due time, or the next one after callbacks were lost. */
@@ -628,8 +628,8 @@ status_from_errno(int r)
 static void
 free_client(dx_client *client)
 {
-    free(client->callback_input);
-    free(client->callback_output);
+    dx_pages_finish(&client->callback_input);
+    dx_pages_finish(&client->callback_output);
     free(client->name);
     dx_device_release(client->device);
     free(client);
@@ -699,24 +699,18 @@ dx_client_set_counters(dx_client *client, const struct dx_member_counters *count
     atomic_store_explicit(&client->limited.before, limited, memory_order_relaxed);
 }
 
-/* Touched, because the client's thread is real-time too. */
+/* The client's thread is real-time too. */
 static kern_return_t
 make_callback_buffers(dx_client *client)
 {
-    const uint32_t frames = client->config.io_frames;
-    client->callback_frames = frames;
-    if (client->has_input) {
-        client->callback_input = calloc(frames, client->input_bytes_per_frame);
-        if (!client->callback_input)
-            return kIOReturnNoMemory;
-        (void)dx_pages_touch(client->callback_input, (size_t)frames * client->input_bytes_per_frame, true);
-    }
-    if (client->has_output) {
-        client->callback_output = calloc(frames, client->lane.bytes_per_frame);
-        if (!client->callback_output)
-            return kIOReturnNoMemory;
-        (void)dx_pages_touch(client->callback_output, (size_t)frames * client->lane.bytes_per_frame, true);
-    }
+    const size_t frames = client->config.io_frames;
+    client->callback_frames = client->config.io_frames;
+    if (client->has_input &&
+        dx_pages_create_private(frames * client->input_bytes_per_frame, &client->callback_input) < 0)
+        return kIOReturnNoMemory;
+    if (client->has_output &&
+        dx_pages_create_private(frames * client->lane.bytes_per_frame, &client->callback_output) < 0)
+        return kIOReturnNoMemory;
     return kIOReturnSuccess;
 }
 

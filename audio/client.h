@@ -65,8 +65,8 @@ struct dx_client {
     struct dx_task *task; // runs the callback
     _Atomic uint32_t stop; // + 1 to make the task look
     _Atomic bool ending;
-    void *callback_input;
-    void *callback_output;
+    struct dx_pages callback_input;
+    struct dx_pages callback_output;
     uint32_t callback_frames;
 };
 

@@ -113,6 +113,23 @@ dx_pages_create(const char *name, size_t bytes, struct dx_pages *ret_pages)
 }
 
 int
+dx_pages_create_private(size_t bytes, struct dx_pages *ret_pages)
+{
+    if (!whole_pages(bytes))
+        return -EINVAL;
+    void *const address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (address == MAP_FAILED)
+        return -ENOMEM;
+    *ret_pages = (struct dx_pages){
+        .address = address,
+        .bytes = bytes,
+        .fd = -1,
+        .locked = dx_pages_touch(address, bytes, true),
+    };
+    return 0;
+}
+
+int
 dx_pages_map_readonly(int fd, size_t bytes, struct dx_pages *ret_pages)
 {
     uint64_t file_bytes = 0;

@@ -15,7 +15,7 @@
 struct dx_pages {
     void *address;
     size_t bytes; // as asked for; the mapping is whole pages
-    int fd;       // -1 where only the mapping is kept
+    int fd;       // -1 where there is only the mapping
     bool locked;  // the pages cannot be swapped out
 };
 
@@ -47,6 +47,13 @@ int dx_pages_check(int fd, uint64_t *ret_bytes);
  * @return 0; -EINVAL, -ENOMEM, -EMFILE, -ENFILE.
  */
 int dx_pages_create(const char *name, size_t bytes, struct dx_pages *ret_pages);
+
+/**
+ * Makes a region of this process alone: zeroed, touched, and locked if the system lets us, until it is given back.
+ *
+ * @return 0; -EINVAL, -ENOMEM.
+ */
+int dx_pages_create_private(size_t bytes, struct dx_pages *ret_pages);
 
 /**
  * Maps a region of another process for reading, touches and locks it.
