@@ -184,7 +184,10 @@ a_thousand_of_them_leave_nothing_behind(void)
     }
     CHECK_EQ(count_clients(&rig, first), 1);
     CHECK_EQ(count_files(&rig), files);
-    CHECK(count_entries(&rig, "task") <= threads);
+    for (int i = 0; count_entries(&rig, "task") > threads; i++) { // the last thread may be on its way out
+        CHECK(i < 1000);
+        usleep(10000);
+    }
     rig_quit(&rig);
 }
 

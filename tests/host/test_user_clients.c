@@ -282,6 +282,19 @@ a_program_needs_the_users_consent(void)
     end();
 }
 
+/* A bundle's devices are learned when it runs for the first time. */
+static void
+wait_for_device(const char *uid)
+{
+    const int64_t end_ms = now_ms() + TIMEOUT_MS;
+    dx_device *device;
+    while (!(device = dx_directory_copy_device(directory, uid))) {
+        CHECK(now_ms() < end_ms);
+        sleep_ms(5);
+    }
+    dx_device_release(device);
+}
+
 static void
 a_driver_may_let_every_program_in(void)
 {
@@ -290,6 +303,7 @@ a_driver_may_let_every_program_in(void)
     CHECK_EQ(count_clients(connection), 1);
     dx_driver_connection_close(connection);
 
+    wait_for_device(METHODS_UID);
     EXPECT_STATUS(dx_driver_connection_open(directory, NULL, METHODS_UID, TYPE_METHODS, &connection, NULL),
                   kIOReturnSuccess);
     wait_for_clients(connection, 1);
