@@ -8,15 +8,15 @@
 
 /** Exit codes; documented in dextral(1). */
 enum cli_exit {
-    CLI_OK = 0,          ///< done
-    CLI_FAILED = 1,      ///< it went wrong while running, or this build lacks a feature
-    CLI_USAGE = 2,       ///< an option or argument that cannot be
-    CLI_BAD_INPUT = 3,   ///< the input file is missing, damaged or of no known kind
-    CLI_BAD_DRIVER = 4,  ///< the bundle, the driver, its device, or a DSP plug-in cannot be used
-    CLI_BAD_OUTPUT = 5,  ///< the output file could not be written
-    CLI_LOST = 6,        ///< --strict: frames were lost or cycles were late
+    CLI_OK = 0,            ///< done
+    CLI_FAILED = 1,        ///< it went wrong while running, or this build lacks a feature
+    CLI_USAGE = 2,         ///< an option or argument that cannot be
+    CLI_BAD_INPUT = 3,     ///< the input file is missing, damaged or of no known kind
+    CLI_BAD_DRIVER = 4,    ///< the bundle, the driver, its device, or a DSP plug-in cannot be used
+    CLI_BAD_OUTPUT = 5,    ///< the output file could not be written
+    CLI_LOST = 6,          ///< --strict: frames were lost or cycles were late
     CLI_NO_SUPERVISOR = 7, ///< there is none, or it is another user's
-    CLI_SIGNALLED = 128, ///< plus the signal's number: 130 after Ctrl-C
+    CLI_SIGNALLED = 128,   ///< plus the signal's number: 130 after Ctrl-C
 };
 
 /** An option, as it is parsed and as the help shows it. */

@@ -42,7 +42,8 @@ ask(dx_directory *directory, const char *operation, const char *key, const char 
     OSDictionary *answer = NULL;
     OSDictionary *const arguments = OSDictionaryCreate(1);
     if (arguments && (!key || OSDictionarySetStringValue(arguments, key, value)))
-        (void)dx_directory_request(directory, operation, arguments, &answer, NULL); // then there is nothing to offer
+        (void)dx_directory_request(directory, operation, arguments, &answer,
+                                   NULL); // then there is nothing to offer
     OSObjectRelease(arguments);
     return answer;
 }

@@ -8,8 +8,8 @@
 
 /** A control to be set. */
 struct cli_setting {
-    const char *what;  ///< what messages begin with: "process: --set Volume=-6dB"
-    const char *key;   ///< key or name of the control, `key_length` bytes of it
+    const char *what; ///< what messages begin with: "process: --set Volume=-6dB"
+    const char *key;  ///< key or name of the control, `key_length` bytes of it
     size_t key_length;
     const char *value; ///< as the kind of the control has it: see dextral-set(1)
 };

@@ -122,7 +122,8 @@ print_kinds(void)
         (void)dx_directory_request(directory, "kinds", NULL, &answer, NULL); // nothing to list then
     const OSArray *const kinds = cli_get_array(answer, "kinds");
     for (size_t i = 0; i < cli_count(kinds); i++)
-        (void)printf("  %-14s%s\n", cli_get_text(cli_at(kinds, i), "name"), cli_get_text(cli_at(kinds, i), "summary"));
+        (void)printf("  %-14s%s\n", cli_get_text(cli_at(kinds, i), "name"),
+                     cli_get_text(cli_at(kinds, i), "summary"));
     if (cli_count(kinds) == 0)
         (void)printf("  told by the supervisor, and none is running: start one with 'dextral serve'\n");
     (void)printf("'dextral create KIND --help' shows the options of a kind.\n");
@@ -227,11 +228,13 @@ run_create(const struct cli_command *command, int argc, char **argv)
     if (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
         return cli_print_help(command);
     if (argc == 0 || argv[0][0] == '-' || !argv[0][0])
-        return cli_fail(CLI_USAGE, "create: the kind comes first: dextral create KIND [OPTIONS]; 'dextral create --help' "
-                                   "lists kinds");
+        return cli_fail(CLI_USAGE,
+                        "create: the kind comes first: dextral create KIND [OPTIONS]; 'dextral create --help' "
+                        "lists kinds");
     request.kind = argv[0];
     request.values = OSDictionaryCreate(8);
-    const int code = request.values ? create_of_kind(&request, argc - 1, argv + 1) : cli_fail(CLI_FAILED, "no memory");
+    const int code =
+        request.values ? create_of_kind(&request, argc - 1, argv + 1) : cli_fail(CLI_FAILED, "no memory");
     OSObjectRelease(request.values);
     return code;
 }

@@ -95,7 +95,8 @@ static int
 print_drivers(const OSArray *drivers)
 {
     static const struct cli_column columns[] = {
-        {"DRIVER", false}, {"VERSION", false}, {"STATE", false}, {"RESTARTS", true}, {"PATH", false}, {"WHY", false},
+        {"DRIVER", false},  {"VERSION", false}, {"STATE", false},
+        {"RESTARTS", true}, {"PATH", false},    {"WHY", false},
     };
     struct cli_table table;
     cli_table_init(&table, columns, sizeof columns / sizeof columns[0]);
@@ -138,8 +139,9 @@ const struct cli_command cli_drivers = {
     .name = "drivers",
     .summary = "lists driver bundles, and whether they may run",
     .usage = "[OPTIONS]",
-    .text = "Lists the driver bundles that the supervisor has found: identifier, version, state and why, and where\n"
-            "they are. One that is 'unapproved' is not started: 'dextral approve' says that it may be.",
+    .text =
+        "Lists the driver bundles that the supervisor has found: identifier, version, state and why, and where\n"
+        "they are. One that is 'unapproved' is not started: 'dextral approve' says that it may be.",
     .options = drivers_options,
     .option_count = sizeof drivers_options / sizeof drivers_options[0],
     .run = run_drivers,
@@ -179,9 +181,10 @@ const struct cli_command cli_approve = {
     .name = "approve",
     .summary = "lets a driver bundle run",
     .usage = "BUNDLE [OPTIONS]",
-    .text = "Says that a bundle may be run, as it is now: BUNDLE is its identifier, as 'dextral drivers' lists it,\n"
-            "or its path. A new version with the same identifier, owner and folder needs no new approval, unless\n"
-            "it asks for more than before.",
+    .text =
+        "Says that a bundle may be run, as it is now: BUNDLE is its identifier, as 'dextral drivers' lists it,\n"
+        "or its path. A new version with the same identifier, owner and folder needs no new approval, unless\n"
+        "it asks for more than before.",
     .options = approve_options,
     .option_count = sizeof approve_options / sizeof approve_options[0],
     .run = run_approve,
@@ -272,8 +275,9 @@ const struct cli_command cli_grant = {
     .name = "grant",
     .summary = "lets a program use a driver's own interface",
     .usage = "BUNDLE PROGRAM [OPTIONS]",
-    .text = "Lets a program open user clients of a driver. PROGRAM is the path of its file, or a name in PATH: the\n"
-            "program is known by the file that its process runs. BUNDLE is an identifier or a path.",
+    .text =
+        "Lets a program open user clients of a driver. PROGRAM is the path of its file, or a name in PATH: the\n"
+        "program is known by the file that its process runs. BUNDLE is an identifier or a path.",
     .options = grant_options,
     .option_count = sizeof grant_options / sizeof grant_options[0],
     .run = run_grant,

@@ -147,7 +147,8 @@ cli_formats_text(const OSArray *formats, char text[CLI_FORMATS_BYTES])
     const bool is_mixable = strcmp(values[PARTS - 1].list.text, "mixable") == 0; // as it is where nothing is said
     size_t length = 0;
     text[0] = '\0';
-    for (size_t i = 0; combinations == cli_count(formats) && i < PARTS - is_mixable && length < CLI_FORMATS_BYTES; i++)
+    for (size_t i = 0; combinations == cli_count(formats) && i < PARTS - is_mixable && length < CLI_FORMATS_BYTES;
+         i++)
         length += (size_t)snprintf(text + length, CLI_FORMATS_BYTES - length, "%s%s", i > 0 ? " / " : "",
                                    values[i].list.text);
     if (length > 0)
@@ -224,7 +225,8 @@ cli_choose_format(const char *what, const OSDictionary *stream, const char *text
         (void)cli_format_text(format, candidate);
         (void)count_parts(text, candidate, &is_meant);
         // as much as now, and then nothing that was not asked for: mixable rather than not
-        const unsigned score = 2 * count_parts(current, candidate, &is_current) + !strstr(candidate, "non-mixable");
+        const unsigned score =
+            2 * count_parts(current, candidate, &is_current) + !strstr(candidate, "non-mixable");
         if (!format || !is_meant || (best && score < best_score))
             continue;
         is_tie = best && score == best_score;

@@ -16,9 +16,9 @@ const char *cli_code_text(uint32_t code, char text[CLI_CODE_BYTES]);
 bool cli_parse_code(const char *text, uint32_t *ret_code);
 
 /**
- * "s24/2ch/48000": encoding, channels and rate of a format's description.  "non-mixable" is the fourth part where it
- * is.  Encodings are s16, s24, s32, f32, f64, u8 and so on; "s24in32" is in the low bits of 32, "s24in32high" in the high
- * ones; "be" at the end is the other byte order.
+ * "s24/2ch/48000": encoding, channels and rate of a format's description.  "non-mixable" is the fourth part where
+ * it is.  Encodings are s16, s24, s32, f32, f64, u8 and so on; "s24in32" is in the low bits of 32, "s24in32high"
+ * in the high ones; "be" at the end is the other byte order.
  */
 const char *cli_format_text(const OSDictionary *format, char text[CLI_FORMAT_BYTES]);
 

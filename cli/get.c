@@ -49,7 +49,8 @@ take_operand(void *context, const char *value)
     request->operands[request->operand_count++] = value;
     const size_t length = strlen(request->what);
     if (request->operand_count > 1)
-        (void)snprintf(request->what + length, sizeof request->what - length, "%s%s", length > 0 ? " " : "", value);
+        (void)snprintf(request->what + length, sizeof request->what - length, "%s%s", length > 0 ? " " : "",
+                       value);
     return CLI_OK;
 }
 
@@ -96,7 +97,8 @@ no_such_setting(const OSArray *settings, const char *what)
 {
     struct cli_list list = {"", 0};
     for (size_t i = 0; i < cli_count(settings); i++)
-        cli_list_append(&list, cli_get_text(cli_at(settings, i), "what"), cli_get_text(cli_at(settings, i), "name"));
+        cli_list_append(&list, cli_get_text(cli_at(settings, i), "what"),
+                        cli_get_text(cli_at(settings, i), "name"));
     return cli_fail(CLI_USAGE, "get: the device has no %s; it has: %s", what, list.text);
 }
 
@@ -115,7 +117,8 @@ find_setting(const OSArray *settings, const char *what, OSDictionary **ret_setti
             cli_list_append(&list, cli_get_text(setting, "what"), "");
         }
         if (found > 1)
-            return cli_fail(CLI_USAGE, "get: several controls are named %s; give the key of one: %s", what, list.text);
+            return cli_fail(CLI_USAGE, "get: several controls are named %s; give the key of one: %s", what,
+                            list.text);
         if (found == 1)
             return CLI_OK;
     }
@@ -130,7 +133,8 @@ show_setting(OSDictionary *setting, bool wants_json)
     const OSObjectPtr value = OSDictionaryGetObject(setting, "value");
     if (wants_json || OSDynamicCast(OSDictionary, value))
         return wants_json ? cli_print_json(setting, false)
-                          : cli_fail(CLI_USAGE, "get: %s is a dictionary: --json shows it", cli_get_text(setting, "what"));
+                          : cli_fail(CLI_USAGE, "get: %s is a dictionary: --json shows it",
+                                     cli_get_text(setting, "what"));
     (void)printf("%s\n", cli_get_text(setting, "text"));
     return CLI_OK;
 }
@@ -164,8 +168,8 @@ get_property(const struct get_request *request, dx_device *device)
     dx_custom_property_info info;
     const char *const address = request->operands[2];
     if (!cli_find_property(device, address, &info))
-        return cli_fail(CLI_USAGE, "get: the device has no property %s; 'dextral get %s' lists what it has", address,
-                        dx_device_uid(device));
+        return cli_fail(CLI_USAGE, "get: the device has no property %s; 'dextral get %s' lists what it has",
+                        address, dx_device_uid(device));
     OSObjectPtr qualifier = info.qualifier_type == IOUserAudioCustomPropertyDataTypeDictionary
                                 ? (OSObjectPtr)cli_parse_json("get: the qualifier", request->operands[3])
                                 : (OSObjectPtr)OSStringCreate(request->operands[3]);
@@ -179,11 +183,12 @@ get_property(const struct get_request *request, dx_device *device)
         return cli_fail(cli_exit_code(status), "get: property %s: %s", address, cli_status_text(status, text));
     OSDictionary *const setting = OSDictionaryCreate(3);
     const OSString *const string = OSDynamicCast(OSString, value);
-    int code = setting && OSDictionarySetStringValue(setting, "what", request->what) &&
-                       OSDictionarySetStringValue(setting, "text", string ? OSStringGetCStringNoCopy(string) : "") &&
-                       OSDictionarySetObject(setting, "value", value)
-                   ? CLI_OK
-                   : cli_fail(CLI_FAILED, "no memory");
+    int code =
+        setting && OSDictionarySetStringValue(setting, "what", request->what) &&
+                OSDictionarySetStringValue(setting, "text", string ? OSStringGetCStringNoCopy(string) : "") &&
+                OSDictionarySetObject(setting, "value", value)
+            ? CLI_OK
+            : cli_fail(CLI_FAILED, "no memory");
     if (code == CLI_OK)
         code = show_setting(setting, request->wants_json);
     OSObjectRelease(setting);
@@ -207,10 +212,12 @@ get_default(const struct get_request *request, dx_directory *directory)
     const char *const uid = is_output ? devices.default_output : devices.default_input;
     OSDictionary *const setting = OSDictionaryCreate(3);
     if (!*uid)
-        code = cli_fail(CLI_USAGE, "get default: there is no default %s device; 'dextral set default DEVICE' makes one",
+        code = cli_fail(CLI_USAGE,
+                        "get default: there is no default %s device; 'dextral set default DEVICE' makes one",
                         direction);
     else if (!setting || !OSDictionarySetStringValue(setting, "what", "default") ||
-             !OSDictionarySetStringValue(setting, "text", uid) || !OSDictionarySetStringValue(setting, "value", uid))
+             !OSDictionarySetStringValue(setting, "text", uid) ||
+             !OSDictionarySetStringValue(setting, "value", uid))
         code = cli_fail(CLI_FAILED, "no memory");
     else
         code = show_setting(setting, request->wants_json);

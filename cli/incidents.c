@@ -20,7 +20,8 @@ enum incidents_option {
 };
 
 static const struct cli_option incidents_options[] = {
-    [OPTION_SINCE] = {"since", "AGE", "not older than 30s, 10m, 2h or 1d; default: all, with --follow none", 0, false},
+    [OPTION_SINCE] = {"since", "AGE", "not older than 30s, 10m, 2h or 1d; default: all, with --follow none", 0,
+                      false},
     [OPTION_FOLLOW] = {"follow", NULL, "shows new ones as they come, until Ctrl-C", 'f', false},
     [OPTION_JSON] = {"json", NULL, "as JSON: an array; with --follow an object on a line for each", 0, false},
 };
@@ -57,7 +58,8 @@ take_option(void *context, size_t option, const char *value)
     switch ((enum incidents_option)option) {
     case OPTION_SINCE:
         if (!parse_age(value, &request->age_seconds))
-            return cli_fail(CLI_USAGE, "incidents: --since %s: expected an age, such as 30s, 10m, 2h or 1d", value);
+            return cli_fail(CLI_USAGE, "incidents: --since %s: expected an age, such as 30s, 10m, 2h or 1d",
+                            value);
         break;
     case OPTION_FOLLOW:
         request->wants_follow = true;
@@ -146,9 +148,10 @@ add_details(struct cli_table *table, const OSDictionary *incident)
 static int
 print_table(const OSArray *incidents, bool has_titles)
 {
-    static const struct cli_column titled[] = {
-        {"TIME", false}, {"DEVICE", false}, {"CAUSE", false}, {"FRAMES", true}, {"CLIENT", false}, {"WHAT", false}};
-    static const struct cli_column plain[] = {{"", false}, {"", false}, {"", false}, {"", true}, {"", false}, {"", false}};
+    static const struct cli_column titled[] = {{"TIME", false},  {"DEVICE", false}, {"CAUSE", false},
+                                               {"FRAMES", true}, {"CLIENT", false}, {"WHAT", false}};
+    static const struct cli_column plain[] = {{"", false}, {"", false}, {"", false},
+                                              {"", true},  {"", false}, {"", false}};
     struct cli_table table;
     if (cli_count(incidents) == 0) {
         if (has_titles)
@@ -269,8 +272,9 @@ const struct cli_command cli_incidents = {
     .name = "incidents",
     .summary = "tells what went wrong, when, and why",
     .usage = "[DEVICE] [OPTIONS]",
-    .text = "Lists what went wrong with a device, or with all, the oldest first: when, the one cause that what was\n"
-            "measured names, how many frames it cost, which client it was about, and the measured times.",
+    .text =
+        "Lists what went wrong with a device, or with all, the oldest first: when, the one cause that what was\n"
+        "measured names, how many frames it cost, which client it was about, and the measured times.",
     .options = incidents_options,
     .option_count = sizeof incidents_options / sizeof incidents_options[0],
     .run = run_incidents,

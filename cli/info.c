@@ -93,12 +93,10 @@ add_timing(struct cli_table *table, const OSDictionary *description)
                    cli_rates_text(description, rates));
     add_line(table, "rate", text);
     (void)snprintf(text, sizeof text, "%llu frames a cycle, ring of %llu, late tolerance %llu",
-                   cli_get_number(description, "io-frames"),
-                   cli_get_number(description, "ring-frames"),
+                   cli_get_number(description, "io-frames"), cli_get_number(description, "ring-frames"),
                    cli_get_number(description, "late-tolerance"));
     add_line(table, "IO", text);
-    (void)snprintf(text, sizeof text, "%llu frames out, %llu in",
-                   cli_get_number(description, "output-safety"),
+    (void)snprintf(text, sizeof text, "%llu frames out, %llu in", cli_get_number(description, "output-safety"),
                    cli_get_number(description, "input-safety"));
     add_line(table, "safety", text);
 }
@@ -118,8 +116,7 @@ add_streams(struct cli_table *table, const OSDictionary *description, const char
         (void)snprintf(label, sizeof label, "%s:%zu", direction, i);
         (void)snprintf(text, sizeof text, "%s%s%s, latency %llu frames%s",
                        cli_format_text(cli_get_dictionary(stream, "physical"), format), *name ? ", " : "", name,
-                       cli_get_number(stream, "latency"),
-                       cli_get_switch(stream, "active") ? "" : ", not active");
+                       cli_get_number(stream, "latency"), cli_get_switch(stream, "active") ? "" : ", not active");
         add_line(table, label, text);
         (void)snprintf(text, sizeof text, "of %s", cli_formats_text(formats, choices));
         if (cli_count(formats) > 1)
@@ -181,7 +178,8 @@ print_text(dx_device *device, const OSDictionary *description)
     add_streams(&table, description, "inputs", "input");
     add_clients(&table, description);
     char title[LINE_BYTES];
-    (void)snprintf(title, sizeof title, "%s (%s)", cli_get_text(description, "name"), cli_get_text(description, "uid"));
+    (void)snprintf(title, sizeof title, "%s (%s)", cli_get_text(description, "name"),
+                   cli_get_text(description, "uid"));
     cli_clean(title);
     (void)printf("%s\n", title);
     int code = settings ? cli_table_print(&table, stdout, 0) : cli_fail(CLI_FAILED, "no memory");

@@ -104,7 +104,8 @@ add_member(void *context, OSString *name, OSObjectPtr value)
     const OSNumber *const number = OSDynamicCast(OSNumber, value);
     if (number && length > suffix && strcmp(key + length - suffix, REAL_SUFFIX) == 0) {
         char shown[64];
-        (void)snprintf(shown, sizeof shown, "%.*s", (int)(length - suffix < sizeof shown ? length - suffix : 0), key);
+        (void)snprintf(shown, sizeof shown, "%.*s", (int)(length - suffix < sizeof shown ? length - suffix : 0),
+                       key);
         (void)json_object_set_new(members->object, shown, make_real(OSNumberGetUInt64Value(number)));
         return false;
     }
@@ -172,7 +173,8 @@ copy_dictionary(const json_t *value)
     OSDictionary *dictionary = OSDictionaryCreate(json_object_size(value));
     const char *key;
     json_t *member;
-    json_object_foreach((json_t *)(uintptr_t)value, key, member) { // the macro wants it writable, and does not write
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    { // the macro wants it writable, and does not write
         if (dictionary && !cli_take(dictionary, key, copy_object(member)))
             OSSafeReleaseNULL(dictionary);
     }
@@ -218,8 +220,8 @@ cli_parse_json(const char *what, const char *text)
     else if (!json_is_object(value))
         (void)cli_fail(CLI_USAGE, "%s: expected a JSON object, {\"key\": value}", what);
     else if (!(dictionary = copy_object(value)))
-        (void)cli_fail(CLI_USAGE, "%s: values may be texts, whole numbers from 0 on, true, false, lists and objects",
-                       what);
+        (void)cli_fail(CLI_USAGE,
+                       "%s: values may be texts, whole numbers from 0 on, true, false, lists and objects", what);
     json_decref(value);
     return dictionary;
 }

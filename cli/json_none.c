@@ -10,8 +10,10 @@ const bool cli_has_json = false;
 static int
 refuse(const char *what, const char *does)
 {
-    return cli_fail(CLI_FAILED, "%s: this build of Dextral %s no JSON: install jansson (Debian: libjansson-dev) and build "
-                                "again with -Djson=enabled", what, does);
+    return cli_fail(CLI_FAILED,
+                    "%s: this build of Dextral %s no JSON: install jansson (Debian: libjansson-dev) and build "
+                    "again with -Djson=enabled",
+                    what, does);
 }
 
 int

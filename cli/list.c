@@ -39,7 +39,8 @@ static int
 take_operand(void *context, const char *value)
 {
     (void)context;
-    return cli_fail(CLI_USAGE, "list: it takes no arguments; what is '%s'? 'dextral info DEVICE' shows one device", value);
+    return cli_fail(CLI_USAGE, "list: it takes no arguments; what is '%s'? 'dextral info DEVICE' shows one device",
+                    value);
 }
 
 static const char *
@@ -60,7 +61,8 @@ print_text(const struct cli_devices *devices)
     };
     struct cli_table table;
     if (cli_count(devices->descriptions) == 0) {
-        cli_note("there are no devices yet: 'dextral create cable' makes one, 'dextral drivers' shows what may run");
+        cli_note(
+            "there are no devices yet: 'dextral create cable' makes one, 'dextral drivers' shows what may run");
         return CLI_OK;
     }
     cli_table_init(&table, columns, sizeof columns / sizeof columns[0]);

@@ -16,7 +16,8 @@ cli_open_directory(const char *name, dx_directory **ret_directory)
     if (status == kIOReturnSuccess)
         return CLI_OK;
     if (status == kIOReturnNotFound)
-        return cli_fail(CLI_NO_SUPERVISOR, "%s: %s, and so does 'systemctl --user start dextrald'", name, error.message);
+        return cli_fail(CLI_NO_SUPERVISOR, "%s: %s, and so does 'systemctl --user start dextrald'", name,
+                        error.message);
     return cli_fail(status == kIOReturnNotPermitted ? CLI_NO_SUPERVISOR : CLI_FAILED, "%s: %s", name,
                     *error.message ? error.message : dx_return_string(status));
 }
@@ -174,7 +175,8 @@ cli_find_uid(const char *name, const struct cli_devices *devices, const char *te
         struct cli_list list = {"", 0};
         const unsigned found = count_matches(devices, text, match, &uid, &list);
         if (found > 1)
-            return cli_fail(CLI_USAGE, "%s: '%s' may be any of these, give the UID of one: %s", name, text, list.text);
+            return cli_fail(CLI_USAGE, "%s: '%s' may be any of these, give the UID of one: %s", name, text,
+                            list.text);
         if (found == 1) {
             copy_uid(ret_uid, uid);
             return CLI_OK;
@@ -182,8 +184,8 @@ cli_find_uid(const char *name, const struct cli_devices *devices, const char *te
     }
     struct cli_list all = {"", 0};
     if (count_matches(devices, "", MATCH_NONE, &uid, &all) == 0)
-        return cli_fail(CLI_USAGE, "%s: there is no device '%s', nor any other: 'dextral create cable' makes one", name,
-                        text);
+        return cli_fail(CLI_USAGE, "%s: there is no device '%s', nor any other: 'dextral create cable' makes one",
+                        name, text);
     return cli_fail(CLI_USAGE, "%s: there is no device '%s'; there are: %s", name, text, all.text);
 }
 

@@ -60,21 +60,22 @@ int cli_list_devices(dx_directory *directory, struct cli_devices *ret_devices);
 void cli_devices_finish(struct cli_devices *devices); // zeroed is fine
 
 /**
- * The device that is meant: the one of that UID; else the only one of that name; else the only one whose UID or name
- * begins so.  Upper and lower case differ.
+ * The device that is meant: the one of that UID; else the only one of that name; else the only one whose UID or
+ * name begins so.  Upper and lower case differ.
  *
  * @param name      the sub-command's.
  * @param ret_uid   of the device.
  * @return CLI_OK; CLI_USAGE after a message that tells which ones there are.
  */
-int cli_find_uid(const char *name, const struct cli_devices *devices, const char *text, char ret_uid[CLI_UID_BYTES]);
+int cli_find_uid(const char *name, const struct cli_devices *devices, const char *text,
+                 char ret_uid[CLI_UID_BYTES]);
 
 /** The same for who needs nothing but the device. */
 int cli_find_device(const char *name, dx_directory *directory, const char *text, dx_device **ret_device);
 
 /**
- * All that is known of a device, with `input-channels`, `output-channels` and `default-for` besides what the supervisor
- * tells.
+ * All that is known of a device, with `input-channels`, `output-channels` and `default-for` besides what the
+ * supervisor tells.
  *
  * @param ret_description  +1.
  */

@@ -69,8 +69,9 @@ cli_status_text(kern_return_t status, char text[CLI_STATUS_BYTES])
 void
 cli_list_append(struct cli_list *list, const char *item, const char *detail)
 {
-    const int added = snprintf(list->text + list->length, sizeof list->text - list->length, "%s%s%s%s%s",
-                               list->length > 0 ? ", " : "", item, *detail ? " (" : "", detail, *detail ? ")" : "");
+    const int added =
+        snprintf(list->text + list->length, sizeof list->text - list->length, "%s%s%s%s%s",
+                 list->length > 0 ? ", " : "", item, *detail ? " (" : "", detail, *detail ? ")" : "");
     if (added > 0)
         list->length += (size_t)added;
     if (list->length >= sizeof list->text) {

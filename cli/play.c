@@ -23,7 +23,8 @@ enum play_option {
 static const struct cli_option play_options[] = {
     [OPTION_DEVICE] = {"device", "DEVICE", "where to; default: the default output device", 'd', false},
     [OPTION_LATENCY] = {"latency", "MS", "from writing to hearing, 1 to 10000; default: about 500", 0, false},
-    [OPTION_FORMAT] = {"format", "FORMAT", "of '-': s16, s24, s32, f32 or f64, little-endian; default: s16", 0, false},
+    [OPTION_FORMAT] = {"format", "FORMAT", "of '-': s16, s24, s32, f32 or f64, little-endian; default: s16", 0,
+                       false},
     [OPTION_CHANNELS] = {"channels", "N", "of '-'; default: 2", 0, false},
     [OPTION_RATE] = {"rate", "HZ", "of '-'; default: the device's", 0, false},
     [OPTION_NO_PROGRESS] = {"no-progress", NULL, "no progress bar, also on a terminal", 0, false},
@@ -113,9 +114,11 @@ check_request(const struct play_request *request)
 {
     if (!request->file)
         return cli_fail(CLI_USAGE, "play: which file? dextral play FILE, or '-' for standard input");
-    if (!is_raw(request) && (request->channels > 0 || request->rate_hz > 0.0 || request->encoding != DX_FILE_ENCODING_SAME))
-        return cli_fail(CLI_USAGE, "play: --format, --channels and --rate say what standard input is: a file says it "
-                                   "itself");
+    if (!is_raw(request) &&
+        (request->channels > 0 || request->rate_hz > 0.0 || request->encoding != DX_FILE_ENCODING_SAME))
+        return cli_fail(CLI_USAGE,
+                        "play: --format, --channels and --rate say what standard input is: a file says it "
+                        "itself");
     return CLI_OK;
 }
 
@@ -128,8 +131,8 @@ open_file(struct source *source, const char *path)
     const kern_return_t status = dx_file_reader_open(path, &source->reader, &error);
     if (status == kIOReturnSuccess)
         return CLI_OK;
-    return cli_fail(status == kIOReturnUnsupported || status == kIOReturnNoMemory ? CLI_FAILED : CLI_BAD_INPUT, "%s",
-                    error.message);
+    return cli_fail(status == kIOReturnUnsupported || status == kIOReturnNoMemory ? CLI_FAILED : CLI_BAD_INPUT,
+                    "%s", error.message);
 }
 
 /* To the device's rate and channels. */
@@ -138,13 +141,12 @@ fit_source(struct source *source, const struct play_request *request, const stru
 {
     if (is_raw(request))
         return cli_raw_open(STDIN_FILENO,
-                            request->encoding == DX_FILE_ENCODING_SAME ? DX_FILE_ENCODING_S16 : request->encoding, false,
-                            request->rate_hz > 0.0 ? request->rate_hz : sound->rate_hz,
+                            request->encoding == DX_FILE_ENCODING_SAME ? DX_FILE_ENCODING_S16 : request->encoding,
+                            false, request->rate_hz > 0.0 ? request->rate_hz : sound->rate_hz,
                             request->channels > 0 ? request->channels : DEFAULT_RAW_CHANNELS, sound->rate_hz,
                             sound->channels, &source->raw);
     dx_error error = {""};
-    const kern_return_t status =
-        dx_file_reader_convert(source->reader, sound->rate_hz, sound->channels, &error);
+    const kern_return_t status = dx_file_reader_convert(source->reader, sound->rate_hz, sound->channels, &error);
     if (status != kIOReturnSuccess)
         return cli_fail_about(status == kIOReturnBadArgument ? CLI_BAD_INPUT : CLI_FAILED, request->file,
                               error.message);
@@ -153,7 +155,8 @@ fit_source(struct source *source, const struct play_request *request, const stru
     if (sound->channels == 1 && channels > 1)
         cli_note("the device has one channel: the file's %u are played as their mean", channels);
     else if (sound->channels < channels)
-        cli_note("the device has %u channels: of the file's %u the others are not played", sound->channels, channels);
+        cli_note("the device has %u channels: of the file's %u the others are not played", sound->channels,
+                 channels);
     return CLI_OK;
 }
 
@@ -277,9 +280,10 @@ const struct cli_command cli_play = {
     .name = "play",
     .summary = "plays an audio file to a device",
     .usage = "FILE [--device DEVICE] [OPTIONS]",
-    .text = "Plays a file to a device of the machine, whatever its rate and channels are: the device's stay as they\n"
-            "are. '-' is standard input, samples without a header. FILE: WAV, FLAC, AIFF and what else libsndfile\n"
-            "reads.",
+    .text =
+        "Plays a file to a device of the machine, whatever its rate and channels are: the device's stay as they\n"
+        "are. '-' is standard input, samples without a header. FILE: WAV, FLAC, AIFF and what else libsndfile\n"
+        "reads.",
     .options = play_options,
     .option_count = sizeof play_options / sizeof play_options[0],
     .run = run_play,

@@ -20,7 +20,7 @@ static const struct {
     const char *name;
     uint32_t bytes;
 } encodings[] = {
-    [DX_FILE_ENCODING_SAME] = {"", 0},    [DX_FILE_ENCODING_S16] = {"s16", 2}, [DX_FILE_ENCODING_S24] = {"s24", 3},
+    [DX_FILE_ENCODING_SAME] = {"", 0},   [DX_FILE_ENCODING_S16] = {"s16", 2}, [DX_FILE_ENCODING_S24] = {"s24", 3},
     [DX_FILE_ENCODING_S32] = {"s32", 4}, [DX_FILE_ENCODING_F32] = {"f32", 4}, [DX_FILE_ENCODING_F64] = {"f64", 8},
 };
 
@@ -108,10 +108,10 @@ struct cli_raw {
     int descriptor;
     enum dx_file_encoding encoding;
     uint32_t channels; // of the stream
-    bool is_at_end; // of what is read
+    bool is_at_end;    // of what is read
     struct dx_pipeline pipeline;
-    float *block;   // BLOCK_FRAMES of the stream
-    uint8_t *bytes; // the same, encoded
+    float *block;            // BLOCK_FRAMES of the stream
+    uint8_t *bytes;          // the same, encoded
     size_t byte_count;       // reader: of them, read and not decoded yet
     uint32_t block_frames;   // reader: in the block
     uint32_t block_position; // reader: of these, used
@@ -134,8 +134,8 @@ init(struct cli_raw *raw, double in_rate_hz, uint32_t in_channels, double out_ra
 }
 
 int
-cli_raw_open(int descriptor, enum dx_file_encoding encoding, bool is_writer, double in_rate_hz, uint32_t in_channels,
-             double out_rate_hz, uint32_t out_channels, struct cli_raw **ret_raw)
+cli_raw_open(int descriptor, enum dx_file_encoding encoding, bool is_writer, double in_rate_hz,
+             uint32_t in_channels, double out_rate_hz, uint32_t out_channels, struct cli_raw **ret_raw)
 {
     struct cli_raw *const raw = calloc(1, sizeof *raw);
     if (!raw)
@@ -157,7 +157,8 @@ fill_block(struct cli_raw *raw)
 {
     const size_t frame_bytes = (size_t)cli_raw_sample_bytes(raw->encoding) * raw->channels;
     while (raw->byte_count < frame_bytes && !raw->is_at_end) {
-        const ssize_t got = read(raw->descriptor, raw->bytes + raw->byte_count, BLOCK_FRAMES * frame_bytes - raw->byte_count);
+        const ssize_t got =
+            read(raw->descriptor, raw->bytes + raw->byte_count, BLOCK_FRAMES * frame_bytes - raw->byte_count);
         if (got < 0 && errno != EINTR)
             return cli_fail(CLI_BAD_INPUT, "standard input: %s", strerror(errno));
         if (got == 0 || (got < 0 && cli_signal()))
@@ -188,8 +189,8 @@ cli_raw_read(struct cli_raw *raw, float *frames, uint32_t count, uint32_t *ret_c
         uint32_t made = 0;
         if (dx_pipeline_process(&raw->pipeline, raw->block + (size_t)raw->block_position * raw->channels,
                                 raw->block_frames - raw->block_position, raw->is_at_end,
-                                frames + (size_t)*ret_count * raw->pipeline.out_channels, count - *ret_count, &used,
-                                &made) != kIOReturnSuccess)
+                                frames + (size_t)*ret_count * raw->pipeline.out_channels, count - *ret_count,
+                                &used, &made) != kIOReturnSuccess)
             return cli_fail(CLI_FAILED, "the rate converter failed");
         raw->block_position += used;
         *ret_count += made;
@@ -221,8 +222,9 @@ cli_raw_write(struct cli_raw *raw, const float *frames, uint32_t count, bool is_
     for (;;) {
         uint32_t used = 0;
         uint32_t made = 0;
-        if (dx_pipeline_process(&raw->pipeline, frames + (size_t)position * raw->pipeline.in_channels, count - position, is_last,
-                                raw->block, BLOCK_FRAMES, &used, &made) != kIOReturnSuccess)
+        if (dx_pipeline_process(&raw->pipeline, frames + (size_t)position * raw->pipeline.in_channels,
+                                count - position, is_last, raw->block, BLOCK_FRAMES, &used,
+                                &made) != kIOReturnSuccess)
             return cli_fail(CLI_FAILED, "the rate converter failed");
         position += used;
         const size_t samples = (size_t)made * raw->channels;

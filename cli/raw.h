@@ -7,7 +7,8 @@
 #include "backends/file/file.h"
 
 /*
- * Samples are little-endian and interleaved.  Integers are x / 2^(bits-1) of full scale, as backends/file/file.h says.
+ * Samples are little-endian and interleaved.  Integers are x / 2^(bits-1) of full scale, as backends/file/file.h
+ * says.
  */
 
 #define CLI_ENCODING_NAMES "s16, s24, s32, f32 or f64"
@@ -29,10 +30,11 @@ struct cli_raw;
  * @param in_rate_hz  for a reader of what is read, for a writer of what it is given; and so on.
  * @return CLI_OK, or an exit code after a message.
  */
-int cli_raw_open(int descriptor, enum dx_file_encoding encoding, bool is_writer, double in_rate_hz, uint32_t in_channels,
-                 double out_rate_hz, uint32_t out_channels, struct cli_raw **ret_raw);
+int cli_raw_open(int descriptor, enum dx_file_encoding encoding, bool is_writer, double in_rate_hz,
+                 uint32_t in_channels, double out_rate_hz, uint32_t out_channels, struct cli_raw **ret_raw);
 
-/** Fewer frames than asked only at the end, or when a signal asks for it.  CLI_OK, or CLI_BAD_INPUT after a message. */
+/** Fewer frames than asked only at the end, or when a signal asks for it.  CLI_OK, or CLI_BAD_INPUT after a
+ * message. */
 int cli_raw_read(struct cli_raw *raw, float *frames, uint32_t count, uint32_t *ret_count);
 
 /**

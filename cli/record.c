@@ -117,8 +117,9 @@ check_request(const struct record_request *request)
         return cli_fail(CLI_USAGE, "record: %s: what kind of file is it to be? End its name in %s", request->file,
                         dx_file_suffixes);
     if (is_raw(request) && isatty(STDOUT_FILENO))
-        return cli_fail(CLI_USAGE, "record: '-' writes samples to standard output, which is a terminal: end it with '| "
-                                   "PROGRAM' or '> FILE'");
+        return cli_fail(CLI_USAGE,
+                        "record: '-' writes samples to standard output, which is a terminal: end it with '| "
+                        "PROGRAM' or '> FILE'");
     return CLI_OK;
 }
 
@@ -152,9 +153,10 @@ limit_length(struct sink *sink, const struct record_request *request, const stru
     if ((double)sink->wanted <= most)
         return CLI_OK;
     if (request->seconds > 0.0)
-        return cli_fail(CLI_USAGE,
-                        "record: %s would be longer than the 4 GiB that such a file can hold: write a .w64, .caf or .rf64",
-                        request->file);
+        return cli_fail(
+            CLI_USAGE,
+            "record: %s would be longer than the 4 GiB that such a file can hold: write a .w64, .caf or .rf64",
+            request->file);
     sink->wanted = (uint64_t)most;
     return CLI_OK;
 }
@@ -256,10 +258,12 @@ note_end(const struct sound *sound, const struct sink *sink, const struct record
 {
     dx_client_status status = {.size = sizeof status};
     if (dx_client_get_status(sound->client, &status) == kIOReturnSuccess && status.overrun_frames > 0)
-        cli_note("%llu frames were lost: silence stands in their place", (unsigned long long)status.overrun_frames);
+        cli_note("%llu frames were lost: silence stands in their place",
+                 (unsigned long long)status.overrun_frames);
     if (cli_signal() || (request->seconds <= 0.0 && sink->written == sink->wanted))
         cli_note("%s: %.3f s recorded%s", is_raw(request) ? "standard output" : request->file,
-                 (double)sink->written / sound->rate_hz, cli_signal() ? "" : ": such a file holds no more than 4 GiB, .w64, .caf and .rf64 do");
+                 (double)sink->written / sound->rate_hz,
+                 cli_signal() ? "" : ": such a file holds no more than 4 GiB, .w64, .caf and .rf64 do");
 }
 
 static int
@@ -315,9 +319,10 @@ const struct cli_command cli_record = {
     .name = "record",
     .summary = "records from a device into an audio file",
     .usage = "FILE [--device DEVICE] [--duration SECONDS] [OPTIONS]",
-    .text = "Records what a device of the machine gives, until Ctrl-C or for a time; either way FILE is whole, and\n"
-            "gets its name then. FILE ends in .wav, .flac, .aiff, .w64, .caf or .rf64; '-' is standard output,\n"
-            "samples without a header.",
+    .text =
+        "Records what a device of the machine gives, until Ctrl-C or for a time; either way FILE is whole, and\n"
+        "gets its name then. FILE ends in .wav, .flac, .aiff, .w64, .caf or .rf64; '-' is standard output,\n"
+        "samples without a header.",
     .options = record_options,
     .option_count = sizeof record_options / sizeof record_options[0],
     .run = run_record,

@@ -12,7 +12,8 @@
 
 #define DAEMON "dextrald"
 
-/* Becomes the program that another one is beside, or that is in the same build folder; returns where there is none. */
+/* Becomes the program that another one is beside, or that is in the same build folder; returns where there is
+ * none. */
 static void
 run_near(char **argv)
 {
@@ -47,7 +48,8 @@ run_serve(const struct cli_command *command, int argc, char **argv)
     argv[-1] = name; // in the place of "serve"
     run_near(argv - 1);
     (void)execvp(name, argv - 1);
-    return cli_fail(CLI_FAILED, "serve: " DAEMON " was found neither beside this program nor in PATH: %s", strerror(errno));
+    return cli_fail(CLI_FAILED, "serve: " DAEMON " was found neither beside this program nor in PATH: %s",
+                    strerror(errno));
 }
 
 const struct cli_command cli_serve = {

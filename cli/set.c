@@ -71,7 +71,8 @@ check_set(void *context)
         return cli_fail(CLI_USAGE, "set: --none goes with 'default' alone");
     size_t length = (size_t)snprintf(request->what, sizeof request->what, "set:");
     for (size_t i = is_default(request) ? 0 : 1; i < request->operand_count && length < sizeof request->what; i++)
-        length += (size_t)snprintf(request->what + length, sizeof request->what - length, " %s", request->operands[i]);
+        length +=
+            (size_t)snprintf(request->what + length, sizeof request->what - length, " %s", request->operands[i]);
     return CLI_OK;
 }
 
@@ -127,16 +128,16 @@ set_client(struct set_request *request)
     double gain = 0.0;
     bool is_muted = false;
     if (!is_volume && strcmp(which, "mute") != 0)
-        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE client PROGRAM volume|mute VALUE", request->what);
+        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE client PROGRAM volume|mute VALUE",
+                        request->what);
     if (is_volume && !parse_gain(value, &gain))
         return cli_fail(CLI_USAGE, "%s: expected %s", request->what, CLI_GAIN_RANGE);
     if (!is_volume && !cli_parse_switch(value, &is_muted))
         return cli_fail(CLI_USAGE, "%s: expected on or off", request->what);
     OSDictionary *const arguments = make_arguments(request, "client");
-    const bool is_complete = arguments &&
-                             OSDictionarySetStringValue(arguments, "program", request->operands[2]) &&
-                             (is_volume ? cli_set_real(arguments, "gain-f64", gain)
-                                        : cli_set_switch(arguments, "mute", is_muted));
+    const bool is_complete =
+        arguments && OSDictionarySetStringValue(arguments, "program", request->operands[2]) &&
+        (is_volume ? cli_set_real(arguments, "gain-f64", gain) : cli_set_switch(arguments, "mute", is_muted));
     return send_arguments(request, arguments, is_complete);
 }
 
@@ -190,8 +191,8 @@ is_listed(const struct set_request *request, double rate_hz, const char *stream,
     return is_there;
 }
 
-/* The driver tells the supervisor of a change a moment after it was made.  Waits for that, so that the next command
- * finds it: a second at most, and where it does not come it was made all the same. */
+/* The driver tells the supervisor of a change a moment after it was made.  Waits for that, so that the next
+ * command finds it: a second at most, and where it does not come it was made all the same. */
 static void
 wait_until_listed(const struct set_request *request, double rate_hz, const char *stream,
                   const IOUserAudioStreamBasicDescription *format)
@@ -226,7 +227,8 @@ set_io_frames(const struct set_request *request)
 {
     uint64_t frames = 0;
     if (!cli_parse_unsigned(request->operands[2], 0, 1u << 24, &frames))
-        return cli_fail(CLI_USAGE, "%s: expected a number of frames, such as 512; 0: what programs ask for", request->what);
+        return cli_fail(CLI_USAGE, "%s: expected a number of frames, such as 512; 0: what programs ask for",
+                        request->what);
     const kern_return_t status = dx_device_set_io_frames(request->device, (uint32_t)frames);
     if (status == kIOReturnBadArgument)
         return cli_fail(CLI_USAGE,
@@ -240,7 +242,8 @@ static int
 set_format(const struct set_request *request)
 {
     if (request->operand_count != 4)
-        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE format output[:N]|input[:N] FORMAT", request->what);
+        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE format output[:N]|input[:N] FORMAT",
+                        request->what);
     OSDictionary *description = NULL;
     IOUserAudioStreamDirection direction = IOUserAudioStreamDirectionOutput;
     IOUserAudioStreamBasicDescription format = {0};
@@ -279,8 +282,8 @@ set_property(const struct set_request *request)
     dx_custom_property_info info;
     const char *const address = request->operands[2];
     if (!cli_find_property(request->device, address, &info))
-        return cli_fail(CLI_USAGE, "%s: the device has no property %s; 'dextral get %s' lists what it has", request->what,
-                        address, request->operands[0]);
+        return cli_fail(CLI_USAGE, "%s: the device has no property %s; 'dextral get %s' lists what it has",
+                        request->what, address, request->operands[0]);
     const bool has_qualifier = info.qualifier_type != IOUserAudioCustomPropertyDataTypeNone;
     if (request->operand_count != (has_qualifier ? 5u : 4u))
         return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE property %s %sVALUE", request->what, address,
@@ -332,7 +335,8 @@ set_by_name(const struct set_request *request)
         code = set_declared_option(request, name, value);
     } else if (options) {
         (void)OSDictionaryIterateObjects(options, list_option, &list);
-        code = cli_fail(CLI_USAGE, "%s: the device has no control or option %s; its options: %s; 'dextral get %s' lists all",
+        code = cli_fail(CLI_USAGE,
+                        "%s: the device has no control or option %s; its options: %s; 'dextral get %s' lists all",
                         request->what, name, list.text, request->operands[0]);
     } else {
         code = set_control(request, name, value); // says which controls there are
@@ -361,7 +365,10 @@ set_default(const struct set_request *request)
         cli_devices_finish(&devices);
     }
     if (code == CLI_OK && (!arguments || (*uid && !OSDictionarySetStringValue(arguments, "uid", uid)) ||
-                           !OSDictionarySetUInt64Value(arguments, "direction", is_input ? 1 : is_output ? 2 : 0)))
+                           !OSDictionarySetUInt64Value(arguments, "direction",
+                                                       is_input    ? 1
+                                                       : is_output ? 2
+                                                                   : 0)))
         code = cli_fail(CLI_FAILED, "no memory");
     if (code == CLI_OK)
         code = cli_request(request->directory, request->what, "set-default", arguments, NULL);
@@ -386,7 +393,8 @@ set_what(struct set_request *request)
     if (strcmp(what, "control") == 0 && count == 4)
         return set_control(request, request->operands[2], request->operands[3]);
     if (count != 3)
-        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE WHAT VALUE; put what has blanks between quotes",
+        return cli_fail(CLI_USAGE,
+                        "%s: expected: dextral set DEVICE WHAT VALUE; put what has blanks between quotes",
                         request->what);
     if (strcmp(what, "rate") == 0)
         return set_rate(request);

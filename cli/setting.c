@@ -106,8 +106,8 @@ add_setting(struct collection *collection, const char *kind, const char *what, c
     OSDictionary *const setting = collection->is_broken ? NULL : OSDictionaryCreate(7);
     if (!setting || !OSDictionarySetStringValue(setting, "what", what) ||
         !OSDictionarySetStringValue(setting, "kind", kind) || !OSDictionarySetStringValue(setting, "text", text) ||
-        !OSDictionarySetStringValue(setting, "range", range) || !cli_set_switch(setting, "settable", is_settable) ||
-        !OSArraySetObject(collection->settings, setting))
+        !OSDictionarySetStringValue(setting, "range", range) ||
+        !cli_set_switch(setting, "settable", is_settable) || !OSArraySetObject(collection->settings, setting))
         collection->is_broken = true;
     OSObjectRelease(setting);
     return collection->is_broken ? NULL : setting; // the array keeps it
@@ -144,8 +144,7 @@ collect_device(struct collection *collection, const OSDictionary *description)
     (void)snprintf(text, sizeof text, "%.10g", rate);
     set_real_value(collection,
                    add_setting(collection, "rate", "rate", text, cli_rates_text(description, rates), true), rate);
-    (void)snprintf(text, sizeof text, "%llu",
-                   cli_get_number(description, "io-frames"));
+    (void)snprintf(text, sizeof text, "%llu", cli_get_number(description, "io-frames"));
     OSDictionary *const setting =
         add_setting(collection, "frames", "io-frames", text, "0: the smallest that a program asks for", true);
     if (frames)
@@ -166,7 +165,8 @@ collect_formats(struct collection *collection, const OSDictionary *description, 
         (void)snprintf(what, sizeof what, "format %s:%zu", direction, i);
         (void)cli_format_text(cli_get_dictionary(stream, "physical"), format);
         set_text_value(collection,
-                       add_setting(collection, "format", what, format, cli_formats_text(formats, choices), cli_count(formats) > 1),
+                       add_setting(collection, "format", what, format, cli_formats_text(formats, choices),
+                                   cli_count(formats) > 1),
                        format);
     }
 }
@@ -206,16 +206,15 @@ add_control(struct collection *collection, const OSDictionary *control)
     } else if (strcmp(kind, "slider") == 0) {
         const OSObjectPtr number = OSDictionaryGetObject(control, "number");
         (void)snprintf(text.text, sizeof text.text, "%u", (unsigned)cli_get_number(control, "number"));
-        (void)snprintf(range.text, sizeof range.text, "%u to %u",
-                       (unsigned)cli_get_number(control, "number-min"),
+        (void)snprintf(range.text, sizeof range.text, "%u to %u", (unsigned)cli_get_number(control, "number-min"),
                        (unsigned)cli_get_number(control, "number-max"));
         setting = add_setting(collection, kind, key, text.text, range.text, is_settable);
         if (number)
             set_value(collection, setting, number);
     } else if (strcmp(kind, "level") == 0) {
         (void)snprintf(text.text, sizeof text.text, "%.6gdB", cli_get_real(control, "decibels-f64"));
-        (void)snprintf(range.text, sizeof range.text, "%.6gdB to %.6gdB", cli_get_real(control, "decibels-min-f64"),
-                       cli_get_real(control, "decibels-max-f64"));
+        (void)snprintf(range.text, sizeof range.text, "%.6gdB to %.6gdB",
+                       cli_get_real(control, "decibels-min-f64"), cli_get_real(control, "decibels-max-f64"));
         setting = add_setting(collection, kind, key, text.text, range.text, is_settable);
         set_real_value(collection, setting, cli_get_real(control, "decibels-f64"));
     } else if (strcmp(kind, "stereo pan") == 0) {
@@ -275,10 +274,10 @@ collect_option(void *context, OSString *name, OSObjectPtr value)
     char what[80];
     (void)snprintf(what, sizeof what, "option %s", key);
     if (text) // a device keeps its UID for ever
-        set_text_value(collection,
-                       add_setting(collection, "option", what, OSStringGetCStringNoCopy(text), "",
-                                   strcmp(key, "uid") != 0),
-                       OSStringGetCStringNoCopy(text));
+        set_text_value(
+            collection,
+            add_setting(collection, "option", what, OSStringGetCStringNoCopy(text), "", strcmp(key, "uid") != 0),
+            OSStringGetCStringNoCopy(text));
     return collection->is_broken;
 }
 
@@ -309,7 +308,8 @@ collect_clients(struct collection *collection, const OSDictionary *description)
             continue;
         (void)snprintf(what, sizeof what, "client %s volume", cli_get_text(session, "name"));
         set_real_value(collection,
-                       add_setting(collection, "volume", what, cli_gain_text(gain, text), CLI_GAIN_RANGE, true), gain);
+                       add_setting(collection, "volume", what, cli_gain_text(gain, text), CLI_GAIN_RANGE, true),
+                       gain);
         (void)snprintf(what, sizeof what, "client %s mute", cli_get_text(session, "name"));
         set_value(collection, add_setting(collection, "mute", what, is_muted ? "on" : "off", "on, off", true),
                   is_muted ? kOSBooleanTrue : kOSBooleanFalse);
@@ -360,7 +360,8 @@ cli_print_settings(const OSArray *settings, bool wants_rest)
         cli_table_add(&table, "%s", cli_get_text(setting, "what"));
         cli_table_add(&table, "%s", cli_get_text(setting, "name"));
         cli_table_add(&table, "%s", cli_get_text(setting, "text"));
-        cli_table_add(&table, "%s", cli_get_switch(setting, "settable") ? cli_get_text(setting, "range") : "only shown");
+        cli_table_add(&table, "%s",
+                      cli_get_switch(setting, "settable") ? cli_get_text(setting, "range") : "only shown");
     }
     if (wants_rest && table.cell_count > 0)
         (void)putchar('\n');

@@ -12,8 +12,8 @@
  * what      how it is named after DEVICE: "rate", "io-frames", "format output:0", "vlme/outp/0", "property abcd",
  *           "option ppm", "client aplay volume"
  * name      of a control, as the driver calls it
- * kind      "rate", "frames", "format", "boolean", "slider", "level", "selector", "stereo pan", "property", "option",
- *           "volume", "mute"
+ * kind      "rate", "frames", "format", "boolean", "slider", "level", "selector", "stereo pan", "property",
+ *           "option", "volume", "mute"
  * settable  whether 'dextral set' may change it
  * value     "value-f64" for a double; else a number, a boolean or a text
  * text      the value as 'dextral set' takes it
@@ -47,7 +47,8 @@ bool cli_find_property(dx_device *device, const char *text, dx_custom_property_i
 /** The address in that form, as short as it can be. */
 const char *cli_property_text(const dx_custom_property_info *info, char text[CLI_PROPERTY_BYTES]);
 
-/** The streams of a description that "output:1", "input" or "output:0" stands for: a member of `outputs` or `inputs`. */
+/** The streams of a description that "output:1", "input" or "output:0" stands for: a member of `outputs` or
+ * `inputs`. */
 const OSDictionary *cli_find_stream(const OSDictionary *description, const char *text,
                                     IOUserAudioStreamDirection *ret_direction, uint32_t *ret_index);
 

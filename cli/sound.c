@@ -17,13 +17,14 @@ find_device(struct sound *sound, const char *device, bool is_output)
 {
     if (device)
         return cli_find_device(sound->name, sound->directory, device, &sound->device);
-    sound->device = dx_directory_copy_default_device(sound->directory, is_output ? IOUserAudioStreamDirectionOutput
-                                                                                 : IOUserAudioStreamDirectionInput);
-    return sound->device ? CLI_OK
-                         : cli_fail(CLI_USAGE,
-                                    "%s: there is no default device: give --device, or choose one with 'dextral set "
-                                    "default DEVICE'; 'dextral list' shows them",
-                                    sound->name);
+    sound->device = dx_directory_copy_default_device(
+        sound->directory, is_output ? IOUserAudioStreamDirectionOutput : IOUserAudioStreamDirectionInput);
+    return sound->device
+               ? CLI_OK
+               : cli_fail(CLI_USAGE,
+                          "%s: there is no default device: give --device, or choose one with 'dextral set "
+                          "default DEVICE'; 'dextral list' shows them",
+                          sound->name);
 }
 
 /* How the samples of a non-mixable stream are stored; SAME where that is nothing that can be written here. */
@@ -67,11 +68,11 @@ take_stream(struct sound *sound, const dx_device_info *info, bool is_output)
         return CLI_OK;
     sound->encoding = find_encoding(&stream->client);
     if (sound->encoding == DX_FILE_ENCODING_SAME)
-        return cli_fail(CLI_BAD_DRIVER,
-                        "%s: the device %s is not mixable, and of a format that this command does not write: choose "
-                        "another with 'dextral set %s format', or use ALSA: dextral:%s",
-                        sound->name, dx_device_uid(sound->device), dx_device_uid(sound->device),
-                        dx_device_uid(sound->device));
+        return cli_fail(
+            CLI_BAD_DRIVER,
+            "%s: the device %s is not mixable, and of a format that this command does not write: choose "
+            "another with 'dextral set %s format', or use ALSA: dextral:%s",
+            sound->name, dx_device_uid(sound->device), dx_device_uid(sound->device), dx_device_uid(sound->device));
     return CLI_OK;
 }
 
@@ -101,8 +102,7 @@ sound_find(struct sound *sound, const char *name, const char *device, bool is_ou
         code = take_stream(sound, &info, is_output);
     if (code != CLI_OK || sound->encoding == DX_FILE_ENCODING_SAME)
         return code;
-    sound->bytes =
-        calloc((size_t)SOUND_BLOCK_FRAMES * sound->channels, cli_raw_sample_bytes(sound->encoding));
+    sound->bytes = calloc((size_t)SOUND_BLOCK_FRAMES * sound->channels, cli_raw_sample_bytes(sound->encoding));
     return sound->bytes ? CLI_OK : cli_fail(CLI_FAILED, "no memory");
 }
 
@@ -114,7 +114,8 @@ explain(const struct sound *sound, const char *what, kern_return_t status)
     OSDictionary *const description = dx_directory_copy_description(sound->directory, sound->device);
     const char *const why = cli_get_text(description, "why");
     const int code =
-        *why ? cli_fail(CLI_BAD_DRIVER, "%s: the device %s %s: %s", sound->name, dx_device_uid(sound->device), what, why)
+        *why ? cli_fail(CLI_BAD_DRIVER, "%s: the device %s %s: %s", sound->name, dx_device_uid(sound->device),
+                        what, why)
              : cli_fail(status == kIOReturnBadArgument ? CLI_USAGE : CLI_BAD_DRIVER, "%s: the device %s %s: %s",
                         sound->name, dx_device_uid(sound->device), what, cli_status_text(status, text));
     OSObjectRelease(description);
@@ -155,7 +156,8 @@ sound_open(struct sound *sound, bool is_output, double latency_ms)
     return explain(sound, "cannot be opened", status);
 }
 
-/* What comes later than the device takes it is lost: it is written as early as that at least, and two pieces more. */
+/* What comes later than the device takes it is lost: it is written as early as that at least, and two pieces
+ * more. */
 static void
 raise_latency(struct sound *sound)
 {
@@ -225,8 +227,9 @@ wait_for_turn(const struct sound *sound, uint32_t count)
     const uint64_t most = sound->latency_frames > count ? sound->latency_frames - count : 0;
     for (uint64_t ahead = count_ahead(sound); ahead > most && !cli_signal(); ahead = count_ahead(sound)) {
         const double pause_ns = (double)(ahead - most) / sound->rate_hz * 1e9;
-        dx_clock_sleep_until(sound->clock, dx_clock_now_ns(sound->clock) +
-                                                  (pause_ns < SOUND_PATIENCE_NS ? (uint64_t)pause_ns : SOUND_PATIENCE_NS));
+        dx_clock_sleep_until(sound->clock,
+                             dx_clock_now_ns(sound->clock) +
+                                 (pause_ns < SOUND_PATIENCE_NS ? (uint64_t)pause_ns : SOUND_PATIENCE_NS));
     }
 }
 
@@ -261,9 +264,10 @@ sound_drain(struct sound *sound)
 int
 sound_read(struct sound *sound, float *frames, uint32_t count, uint32_t *ret_count)
 {
-    const kern_return_t status = dx_client_read(sound->client, sound->bytes ? (void *)sound->bytes : (void *)frames,
-                                                count < SOUND_BLOCK_FRAMES ? count : SOUND_BLOCK_FRAMES,
-                                                dx_clock_now_ns(sound->clock) + SOUND_PATIENCE_NS, ret_count);
+    const kern_return_t status =
+        dx_client_read(sound->client, sound->bytes ? (void *)sound->bytes : (void *)frames,
+                       count < SOUND_BLOCK_FRAMES ? count : SOUND_BLOCK_FRAMES,
+                       dx_clock_now_ns(sound->clock) + SOUND_PATIENCE_NS, ret_count);
     // lost frames are silence in what was read, and counted
     if (status != kIOReturnSuccess && status != kIOReturnTimeout && status != kIOReturnOverrun)
         return cut_off(sound, status);

@@ -88,7 +88,8 @@ cell_at(const struct cli_table *table, size_t row, size_t column)
 
 /* A line's end is not filled with blanks. */
 static void
-print_row(const struct cli_table *table, const char *const *cells, const size_t *widths, FILE *stream, size_t width)
+print_row(const struct cli_table *table, const char *const *cells, const size_t *widths, FILE *stream,
+          size_t width)
 {
     size_t used = 0;
     size_t blanks = 0;

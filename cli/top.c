@@ -238,9 +238,10 @@ const struct cli_command cli_top = {
     .name = "top",
     .summary = "shows load, lateness and xruns of devices and their clients, live",
     .usage = "[OPTIONS]",
-    .text = "Shows each device with its driver (process, state, restarts), its cycle (frames, load, how late it\n"
-            "wakes: median, 99th percentile, largest), how far its clock is off in ppm, and what went wrong by its\n"
-            "cause; below it, its clients. Keys: q ends it; n, l, m, x order by name, load, lateness, xruns.",
+    .text =
+        "Shows each device with its driver (process, state, restarts), its cycle (frames, load, how late it\n"
+        "wakes: median, 99th percentile, largest), how far its clock is off in ppm, and what went wrong by its\n"
+        "cause; below it, its clients. Keys: q ends it; n, l, m, x order by name, load, lateness, xruns.",
     .options = top_options,
     .option_count = sizeof top_options / sizeof top_options[0],
     .run = run_top,

@@ -44,8 +44,9 @@ compare(const void *left, const void *right, void *context)
 /* Rows. */
 
 static const struct cli_column columns[] = {
-    {"NAME", false}, {"STATE", false}, {"PID", true},    {"RST", true},    {"RATE", true}, {"IO", true},    {"LOAD", true},
-    {"LATE p50", true}, {"p99", true}, {"max us", true}, {"PPM", true}, {"XRUNS", true}, {"WHY", false},
+    {"NAME", false}, {"STATE", false}, {"PID", true},      {"RST", true}, {"RATE", true},
+    {"IO", true},    {"LOAD", true},   {"LATE p50", true}, {"p99", true}, {"max us", true},
+    {"PPM", true},   {"XRUNS", true},  {"WHY", false},
 };
 
 static bool
@@ -123,10 +124,10 @@ add_client(struct cli_table *table, const OSDictionary *client)
         cli_list_append(&what, text, "");
     cli_table_add(table, "  %s", cli_get_text(client, "name"));
     cli_table_add(table, "%s",
-                  !cli_get_switch(client, "running")  ? "stopped"
-                  : has_output && has_input           ? "duplex"
-                  : has_output                        ? "plays"
-                                                      : "records");
+                  !cli_get_switch(client, "running") ? "stopped"
+                  : has_output && has_input          ? "duplex"
+                  : has_output                       ? "plays"
+                                                     : "records");
     cli_table_add(table, "%llu", cli_get_number(client, "pid"));
     cli_table_add(table, "%s", "");
     cli_table_add(table, "%s", "");

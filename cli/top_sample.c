@@ -10,8 +10,8 @@
 
 /* What a description tells of a device and a table or a program may want. */
 static const char *const kept_keys[] = {
-    "uid", "name", "state", "why", "bundle", "version", "pid", "restarts", "incarnation", "rate-f64", "io-frames",
-    "session-count",
+    "uid", "name",     "state",       "why",      "bundle",    "version",
+    "pid", "restarts", "incarnation", "rate-f64", "io-frames", "session-count",
 };
 
 static bool
@@ -87,8 +87,7 @@ add_device(dx_directory *directory, OSArray *devices, const OSDictionary *descri
     const bool is_running = strcmp(cli_get_text(description, "state"), "running") == 0;
     OSDictionary *const device = OSDictionaryCreate(40);
     OSDictionary *const statistics = is_running ? ask(directory, "statistics", uid) : NULL;
-    bool is_done =
-        device && copy_keys(device, description, kept_keys, sizeof kept_keys / sizeof kept_keys[0]);
+    bool is_done = device && copy_keys(device, description, kept_keys, sizeof kept_keys / sizeof kept_keys[0]);
     if (is_done && statistics)
         is_done = add_statistics(device, statistics);
     else if (is_done && cli_get_number(description, "session-count") > 0)

@@ -16,7 +16,8 @@ OSArray *cli_get_array(const OSDictionary *dictionary, const char *key);
 OSDictionary *cli_get_dictionary(const OSDictionary *dictionary, const char *key);
 /** 0 where there is none. */
 unsigned long long cli_get_number(const OSDictionary *dictionary, const char *key);
-/** A double is kept as its 64 bits, under a key that ends in "-f64": 0 where there is none, or what is no number. */
+/** A double is kept as its 64 bits, under a key that ends in "-f64": 0 where there is none, or what is no number.
+ * */
 double cli_get_real(const OSDictionary *dictionary, const char *key);
 
 /** How many an array has; 0 for NULL. */
@@ -31,7 +32,8 @@ bool cli_set_switch(OSDictionary *dictionary, const char *key, bool is_on);
 bool cli_take(OSDictionary *dictionary, const char *key, OSObjectPtr object);
 bool cli_take_member(OSArray *array, OSObjectPtr object);
 
-/** Doubles as they are sent: 8 bytes each, the lowest first.  How many there are; `capacity` at most are written. */
+/** Doubles as they are sent: 8 bytes each, the lowest first.  How many there are; `capacity` at most are written.
+ * */
 size_t cli_get_reals(const OSDictionary *dictionary, const char *key, double *values, size_t capacity);
 
 #endif /* DX_CLI_VALUES_H */
