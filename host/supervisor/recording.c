@@ -5,6 +5,7 @@
 
 #include "audio/recorder.h"
 #include "host/store.h"
+#include "host/supervisor/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,23 +16,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FOLDER "recordings"
-
+/* NULL: recordings have no place in the file system here. */
 static char *
 make_path(const struct dx_listing *listing)
 {
-    dx_error error;
-    char *folder = NULL;
-    if (dx_paths_make_inside(listing->supervisor->runtime_folder, FOLDER, &folder, &error) != kIOReturnSuccess) {
-        dx_log("%s", error.message);
-        return NULL;
-    }
+    const char *const folder = listing->supervisor->recordings_folder;
     char *path = NULL;
-    char *const name = dx_file_name_from_text(listing->uid);
+    char *const name = folder ? dx_file_name_from_text(listing->uid) : NULL;
     if (!name || asprintf(&path, "%s/%s.recording", folder, name) < 0)
         path = NULL;
     free(name);
-    free(folder);
     return path;
 }
 
@@ -64,15 +58,17 @@ open_file(const char *path, int flags)
     return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
 }
 
+/* In a file, or, where there is no place for one, in memory that is gone with the last one who has it. */
 static int
 open_recorder(const struct dx_listing *listing)
 {
     char *const path = make_path(listing);
-    const int fd = path ? open_file(path, O_CREAT) : -1;
-    int r = fd >= 0 ? prepare(fd) : path ? -errno : -ENOMEM;
+    const int fd = path ? open_file(path, O_CREAT) : memfd_create("dextral-recorder", MFD_CLOEXEC);
+    const int r = fd >= 0 ? prepare(fd) : -errno;
     if (r < 0 && fd >= 0) {
         close(fd);
-        (void)unlink(path); // half of it is of no use
+        if (path)
+            (void)unlink(path); // half of it is of no use
     }
     free(path);
     return r < 0 ? r : fd;
@@ -98,9 +94,7 @@ dx_listing_find_recorder(struct dx_listing *listing)
 {
     char *const path = make_path(listing);
     const int fd = path ? open_file(path, 0) : -1;
-    struct stat status;
-    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-        status.st_size == (off_t)dx_recorder_bytes())
+    if (fd >= 0 && prepare(fd) == 0)
         listing->recorder_fd = fd;
     else if (fd >= 0)
         close(fd);
@@ -110,10 +104,7 @@ dx_listing_find_recorder(struct dx_listing *listing)
 int
 dx_listing_reopen_recorder(const struct dx_listing *listing)
 {
-    char *const path = listing->recorder_fd >= 0 ? make_path(listing) : NULL;
-    const int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-    free(path);
-    return fd;
+    return listing->recorder_fd >= 0 ? dx_memory_reopen(listing->recorder_fd) : -1;
 }
 
 void

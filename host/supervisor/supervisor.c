@@ -380,6 +380,7 @@ dx_supervisor_create(const struct dx_supervisor_config *config, struct dx_superv
         dx_supervisor_destroy(supervisor);
         return status;
     }
+    dx_recordings_open(supervisor);
     dx_defaults_read(supervisor);
     dx_declared_list(supervisor);
     dx_bundles_scan(supervisor);
@@ -431,6 +432,7 @@ dx_supervisor_destroy(struct dx_supervisor *supervisor)
     free(supervisor->runtime_folder);
     free(supervisor->config_folder);
     free(supervisor->state_folder);
+    free(supervisor->recordings_folder);
     free(supervisor->kinds_folder);
     free(supervisor->socket_path);
     free(supervisor);

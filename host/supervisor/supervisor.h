@@ -66,6 +66,7 @@ struct dx_supervisor {
     char *runtime_folder;
     char *config_folder;
     char *state_folder;
+    char *recordings_folder; // NULL: there is none
     char *socket_path;
     int lock_fd;
     int listen_fd;
@@ -120,6 +121,11 @@ void dx_supervisor_listen(struct dx_supervisor *supervisor);
 void dx_supervisor_leave(struct dx_supervisor *supervisor, bool everything);
 /** Called when a unit's process has ended, while the supervisor ends. */
 void dx_supervisor_check_left(struct dx_supervisor *supervisor);
+
+/* recording_folder.c */
+
+/** Finds the place for recordings, and removes those of runtime folders that are no more. */
+void dx_recordings_open(struct dx_supervisor *supervisor);
 
 /* log.c */
 

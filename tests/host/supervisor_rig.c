@@ -158,8 +158,8 @@ machine_destroy(struct machine *machine)
         CHECK(pid > 0 || now_ms() < end_ms);
         sleep_ms(pid ? 0 : 5);
     }
-    char command[128];
-    write_path(command, sizeof command, "rm -rf %s", machine->folder);
+    char command[256];
+    write_path(command, sizeof command, "rm -rf $(readlink %s/run/recordings) %s", machine->folder, machine->folder);
     CHECK_EQ(system(command), 0);
 }
 

@@ -16,10 +16,10 @@
 #define RIG_KEPT 512u
 
 struct machine {
-    char folder[64];      // runtime, config, state and drivers are in it
+    char folder[64]; // runtime, config, state and drivers are in it
     char socket_path[96];
-    char log_path[96];    // what the supervisor says
-    pid_t supervisor;     // 0: none
+    char log_path[96]; // what the supervisor says
+    pid_t supervisor;  // 0: none
 };
 
 /* A program; its messages are kept until somebody asks for them. */
@@ -63,8 +63,8 @@ void set_text(OSDictionary *body, const char *key, const char *value);
 kern_return_t ask(struct caller *caller, OSDictionary *body, const int *fds, uint32_t fd_count,
                   struct dx_message *ret_answer);
 /** As above, and the sentence must hold a text. */
-void ask_refused(struct caller *caller, OSDictionary *body, const int *fds, uint32_t fd_count, kern_return_t wanted,
-                 const char *text);
+void ask_refused(struct caller *caller, OSDictionary *body, const int *fds, uint32_t fd_count,
+                 kern_return_t wanted, const char *text);
 /** Sends only.  @return its number. */
 uint64_t send_request(struct caller *caller, OSDictionary *body, const int *fds, uint32_t fd_count);
 kern_return_t wait_answer(struct caller *caller, uint64_t id, struct dx_message *ret_answer);

@@ -146,7 +146,7 @@ a_bundle_runs_only_once_it_is_approved(void)
     CHECK(!is_listed(&caller, "good")); // nothing of it has been started
 
     approve(&caller, "good");
-    wait_listed(&caller, "good", true); // it was started to see what it has, ...
+    wait_listed(&caller, "good", true);  // it was started to see what it has, ...
     wait_state(&caller, "good", "idle"); // ... and ended
     CHECK_EQ(open_session(&caller, "good", 2, &lane, NULL), kIOReturnSuccess);
     CHECK_EQ(ask(&caller, request_of(DX_OP_START, 2), NULL, 0, NULL), kIOReturnSuccess);

@@ -33,8 +33,8 @@ expect_incident(struct caller *caller, const char *uid, const char *cause, const
         const OSDictionary *const incident = OSArrayGetObject(incidents, i);
         const char *const found_cause = dx_wire_get_string(incident, "cause");
         const char *const found_text = dx_wire_get_string(incident, "text");
-        is_found = is_found || (found_cause && found_text && strcmp(found_cause, cause) == 0 &&
-                                strstr(found_text, text));
+        is_found =
+            is_found || (found_cause && found_text && strcmp(found_cause, cause) == 0 && strstr(found_text, text));
     }
     CHECK(is_found);
     dx_message_finish(&answer);
@@ -198,7 +198,8 @@ a_device_that_is_opened_while_its_driver_is_idle_keeps_it(void)
 }
 
 static void
-reopen(struct caller *caller, const struct machine *machine, const struct dx_lane *lane, struct dx_message *ret_answer)
+reopen(struct caller *caller, const struct machine *machine, const struct dx_lane *lane,
+       struct dx_message *ret_answer)
 {
     caller_open(caller, machine, "player");
     OSDictionary *const body = request_about(DX_OP_OPEN, "wire");

@@ -163,7 +163,8 @@ a_program_too_many_is_told_so(void)
     files.rlim_cur = files.rlim_max;
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
     if (files.rlim_cur < 2 * PROGRAMS) {
-        (void)fprintf(stderr, "  not tried: only %llu descriptors are allowed\n", (unsigned long long)files.rlim_cur);
+        (void)fprintf(stderr, "  not tried: only %llu descriptors are allowed\n",
+                      (unsigned long long)files.rlim_cur);
         return;
     }
     struct caller *const callers = calloc(PROGRAMS, sizeof *callers);
