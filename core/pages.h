@@ -66,8 +66,8 @@ int dx_pages_create_private(size_t bytes, struct dx_pages *ret_pages);
 int dx_pages_map_readonly(int fd, size_t bytes, struct dx_pages *ret_pages);
 
 /**
- * Moves a mapping to the place of another one of the same size, which is gone then, in one step: whoever reads there
- * meanwhile sees the one or the other.
+ * Moves a mapping to the place of another one of the same size, which is gone then, in one step: whoever reads
+ * there meanwhile sees the one or the other.
  *
  * @param pages  its address becomes that of `place`.
  * @return 0; -EINVAL (other sizes), -ENOMEM: nothing has moved.

@@ -20,9 +20,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SHORTEST_PAUSE_NS 50000000u   // before the second attempt to connect again
-#define LONGEST_PAUSE_NS 1000000000u  // sessions that nobody claims end after 3 s
-#define LONGEST_SEND_PAUSE_MS 100     // the connection may end while there is no room
+#define SHORTEST_PAUSE_NS 50000000u  // before the second attempt to connect again
+#define LONGEST_PAUSE_NS 1000000000u // sessions that nobody claims end after 3 s
+#define LONGEST_SEND_PAUSE_MS 100    // the connection may end while there is no room
 
 /* Somebody waits for an answer. */
 struct waiter {
@@ -375,7 +375,8 @@ describe_refusal(const char *path, int error_number, dx_error *error)
     case ENOENT:
     case ENOTDIR:
     case ECONNREFUSED:
-        return dx_error_set(error, kIOReturnNotFound, "%s: no supervisor runs there; `dextral serve` starts one", path);
+        return dx_error_set(error, kIOReturnNotFound, "%s: no supervisor runs there; `dextral serve` starts one",
+                            path);
     case EACCES:
     case EPERM:
         return dx_error_set(error, kIOReturnNotPermitted, "%s: %s", path, strerror(error_number));
@@ -389,7 +390,8 @@ describe_refusal(const char *path, int error_number, dx_error *error)
     }
 }
 
-/* Whoever serves there could read and change what is played: it must be this user or root; root trusts whom he asks. */
+/* Whoever serves there could read and change what is played: it must be this user or root; root trusts whom he
+ * asks. */
 static kern_return_t
 check_peer(int fd, const char *path, dx_error *error)
 {
@@ -399,7 +401,8 @@ check_peer(int fd, const char *path, dx_error *error)
         return describe_refusal(path, errno, error);
     if (peer.uid == geteuid() || peer.uid == 0 || geteuid() == 0)
         return kIOReturnSuccess;
-    return dx_error_set(error, kIOReturnNotPermitted, "%s: the supervisor is of user %u", path, (unsigned)peer.uid);
+    return dx_error_set(error, kIOReturnNotPermitted, "%s: the supervisor is of user %u", path,
+                        (unsigned)peer.uid);
 }
 
 static kern_return_t
@@ -407,7 +410,8 @@ connect_socket(const struct dx_connection *connection, int *ret_fd, dx_error *er
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(connection->path) >= sizeof address.sun_path)
-        return dx_error_set(error, kIOReturnBadArgument, "%s: the path is too long for a socket", connection->path);
+        return dx_error_set(error, kIOReturnBadArgument, "%s: the path is too long for a socket",
+                            connection->path);
     strcpy(address.sun_path, connection->path);
     const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -421,8 +425,8 @@ connect_socket(const struct dx_connection *connection, int *ret_fd, dx_error *er
     do
         r = connect(fd, (const struct sockaddr *)&address, sizeof address);
     while (r < 0 && errno == EINTR);
-    kern_return_t status = r < 0 ? describe_refusal(connection->path, errno, error)
-                                 : check_peer(fd, connection->path, error);
+    kern_return_t status =
+        r < 0 ? describe_refusal(connection->path, errno, error) : check_peer(fd, connection->path, error);
     if (status == kIOReturnSuccess && fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         status = describe_refusal(connection->path, errno, error);
     if (status != kIOReturnSuccess) {
@@ -451,15 +455,16 @@ say_hello(struct dx_connection *connection, dx_error *error)
 {
     OSDictionary *const body = create_hello(connection);
     struct dx_message answer;
-    kern_return_t status =
-        dx_connection_request(connection, &(struct dx_request){.operation = DX_OP_HELLO, .body = body}, &answer, error);
+    kern_return_t status = dx_connection_request(
+        connection, &(struct dx_request){.operation = DX_OP_HELLO, .body = body}, &answer, error);
     if (status == kIOReturnSuccess) {
         const uint64_t major = dx_wire_get_number(answer.body, DX_KEY_MAJOR, 0);
         if (major != DX_PROTOCOL_MAJOR)
-            status = dx_error_set(error, kIOReturnUnsupported,
-                                  "the supervisor speaks version %llu of the protocol, this program %u: restart the "
-                                  "older of the two",
-                                  (unsigned long long)major, DX_PROTOCOL_MAJOR);
+            status =
+                dx_error_set(error, kIOReturnUnsupported,
+                             "the supervisor speaks version %llu of the protocol, this program %u: restart the "
+                             "older of the two",
+                             (unsigned long long)major, DX_PROTOCOL_MAJOR);
     }
     dx_message_finish(&answer);
     OSObjectRelease(body);
@@ -525,7 +530,8 @@ connect_again(struct dx_connection *connection)
     if (status == kIOReturnSuccess)
         connection->pause_ns = 0;
     else if (connection->pause_ns)
-        connection->pause_ns = connection->pause_ns < LONGEST_PAUSE_NS / 2u ? 2u * connection->pause_ns : LONGEST_PAUSE_NS;
+        connection->pause_ns =
+            connection->pause_ns < LONGEST_PAUSE_NS / 2u ? 2u * connection->pause_ns : LONGEST_PAUSE_NS;
     else
         connection->pause_ns = SHORTEST_PAUSE_NS;
     connection->next_attempt_ns = now_ns() + connection->pause_ns;
@@ -623,9 +629,9 @@ static void
 init_locks(struct dx_connection *connection)
 {
     pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);                             // none of these
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);        // can fail
-    (void)pthread_cond_init(&connection->changed, &attributes);           // on Linux
+    (void)pthread_condattr_init(&attributes);                      // none of these
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); // can fail
+    (void)pthread_cond_init(&connection->changed, &attributes);    // on Linux
     (void)pthread_condattr_destroy(&attributes);
     (void)pthread_mutex_init(&connection->lock, NULL);
 }
@@ -651,7 +657,8 @@ prepare(struct dx_connection *connection, const struct dx_connection_config *con
 }
 
 kern_return_t
-dx_connection_open(const struct dx_connection_config *config, struct dx_connection **ret_connection, dx_error *error)
+dx_connection_open(const struct dx_connection_config *config, struct dx_connection **ret_connection,
+                   dx_error *error)
 {
     struct dx_connection *const connection = calloc(1, sizeof *connection);
     if (!connection)

@@ -11,14 +11,15 @@
 #include <stdatomic.h>
 
 /*
- * One thread receives.  It sleeps in poll() and nowhere else, without a time-out while it is connected; all signals are
- * blocked in it.  One lock guards the connection, and what its user keeps of it.
+ * One thread receives.  It sleeps in poll() and nowhere else, without a time-out while it is connected; all
+ * signals are blocked in it.  One lock guards the connection, and what its user keeps of it.
  */
 struct dx_connection;
 
 /* What its user does.  `on the thread`: the connection's own, or, until it is open, the one that opens it. */
 struct dx_connection_hooks {
-    /** After the hello, on the thread, without the lock: asks for what there is to know.  Else than success: give up. */
+    /** After the hello, on the thread, without the lock: asks for what there is to know.  Else than success: give
+     *  up. */
     kern_return_t (*greet)(void *context, dx_error *error);
     /** An event came.  On the thread, with the lock. */
     void (*event)(void *context, struct dx_message *message);
@@ -49,7 +50,7 @@ kern_return_t dx_connection_open(const struct dx_connection_config *config, stru
 /** Ends the thread and closes; NULL is fine.  In a child after fork() it gives back what the child has of it. */
 void dx_connection_close(struct dx_connection *connection);
 
-/** 0 in a child after fork(), where nothing but dx_connection_close() is allowed; valid as long as the connection. */
+/** 0 in a child after fork(), where nothing but dx_connection_close() is allowed.  Valid until the close. */
 const _Atomic uint32_t *dx_connection_mark(const struct dx_connection *connection);
 
 bool dx_connection_is_forked(const struct dx_connection *connection);
@@ -63,8 +64,8 @@ struct dx_request {
     OSDictionary *body; // borrowed, changed; NULL: there was no memory for it
     const int *fds;     // borrowed
     uint32_t fd_count;
-    /** Called with the answer, in its order among events, before the request returns; never after a time-out.  On the
-     *  thread, with the lock.  May be NULL. */
+    /** Called with the answer, in its order among events, before the request returns; never after a time-out.
+     *  On the thread, with the lock.  May be NULL. */
     void (*answered)(void *context, kern_return_t status, struct dx_message *answer);
     void *context;
 };

@@ -137,8 +137,8 @@ add_items(OSDictionary *to, dx_device *device, const dx_control_info *info)
     OSArray *const array = OSArrayCreate(info->item_count);
     uint32_t count = 0;
     bool done = items && array;
-    if (done && dx_device_get_control_items(device, info->key, items, DX_MAX_SELECTOR_ITEMS, &count) !=
-                    kIOReturnSuccess)
+    if (done &&
+        dx_device_get_control_items(device, info->key, items, DX_MAX_SELECTOR_ITEMS, &count) != kIOReturnSuccess)
         count = 0; // it has gone meanwhile: its end is told of next
     for (uint32_t i = 0; done && i < count; i++) {
         OSDictionary *const item = dx_fields_describe(&dx_item_fields, &items[i]);
@@ -154,10 +154,10 @@ static OSDictionary *
 describe_control(dx_device *device, const dx_control_info *info)
 {
     OSDictionary *to = dx_fields_describe(&dx_control_fields, info);
-    const bool done = to && OSDictionarySetStringValue(to, DX_KEY_KIND, dx_control_kind_fields[info->kind].name) &&
-                      dx_fields_write(to, &dx_control_kind_fields[info->kind].fields, info) &&
-                      (info->kind != DX_CONTROL_SELECTOR ||
-                       (add_items(to, device, info) && add_selection(to, info)));
+    const bool done =
+        to && OSDictionarySetStringValue(to, DX_KEY_KIND, dx_control_kind_fields[info->kind].name) &&
+        dx_fields_write(to, &dx_control_kind_fields[info->kind].fields, info) &&
+        (info->kind != DX_CONTROL_SELECTOR || (add_items(to, device, info) && add_selection(to, info)));
     if (!done)
         OSSafeReleaseNULL(to);
     return to;
@@ -232,10 +232,9 @@ dx_describe_statistics(dx_device *device)
     dx_device_statistics statistics = {.size = sizeof statistics};
     (void)dx_device_get_statistics(device, &statistics); // fails for bad arguments alone
     OSDictionary *to = dx_fields_describe(&dx_statistics_fields, &statistics);
-    const bool done = to && add_causes(to, statistics.causes) &&
-                      add_distribution(to, "lateness", &statistics.lateness) &&
-                      add_distribution(to, "handler", &statistics.handler) &&
-                      add_distribution(to, "cycle", &statistics.cycle);
+    const bool done =
+        to && add_causes(to, statistics.causes) && add_distribution(to, "lateness", &statistics.lateness) &&
+        add_distribution(to, "handler", &statistics.handler) && add_distribution(to, "cycle", &statistics.cycle);
     if (!done)
         OSSafeReleaseNULL(to);
     return to;

@@ -23,8 +23,8 @@
 /**
  * All that the public functions tell of a device of this process.
  *
- * Of a device with more formats, controls and custom properties than fit into DX_DESCRIPTION_MAX_BYTES, those at the end
- * are not in it; DX_KEY_LEFT_OUT says how many.
+ * Of a device with more formats, controls and custom properties than fit into DX_DESCRIPTION_MAX_BYTES, those at
+ * the end are not in it; DX_KEY_LEFT_OUT says how many.
  *
  * @return +1; NULL without memory.
  *
@@ -32,17 +32,20 @@
  */
 OSDictionary *dx_describe_device(dx_device *device);
 
-/** What a device of this process has done: the answer to DX_OP_STATISTICS.  +1; NULL without memory.  Thread: control. */
+/** What a device of this process has done: the answer to DX_OP_STATISTICS.  +1; NULL without memory.  Thread:
+ *  control. */
 OSDictionary *dx_describe_statistics(dx_device *device);
 
 /*
- * Reading: a description may come from anybody.  What is missing or of a wrong type is as if it were not there; numbers
- * out of their range are refused.  Each function answers as its namesake in host.h and host_controls.h does, and
- * kIOReturnInvalid for what cannot be true.
+ * Reading: a description may come from anybody.  What is missing or of a wrong type is as if it were not there;
+ * numbers out of their range are refused.  Each function answers as its namesake in host.h and host_controls.h
+ * does, and kIOReturnInvalid for what cannot be true.
  */
 kern_return_t dx_description_get_info(const OSDictionary *description, dx_device_info *ret_info);
-kern_return_t dx_description_get_control_at(const OSDictionary *description, uint32_t index, dx_control_info *ret_info);
-kern_return_t dx_description_get_control(const OSDictionary *description, const char *key, dx_control_info *ret_info);
+kern_return_t dx_description_get_control_at(const OSDictionary *description, uint32_t index,
+                                            dx_control_info *ret_info);
+kern_return_t dx_description_get_control(const OSDictionary *description, const char *key,
+                                         dx_control_info *ret_info);
 kern_return_t dx_description_get_control_items(const OSDictionary *description, const char *key,
                                                dx_control_item *items, uint32_t capacity, uint32_t *ret_count);
 kern_return_t dx_description_get_custom_property_at(const OSDictionary *description, uint32_t index,

@@ -190,9 +190,8 @@ dx_description_get_custom_property_at(const OSDictionary *description, uint32_t 
         return kIOReturnNotFound;
     memset(ret_info, 0, sizeof *ret_info);
     ret_info->size = sizeof *ret_info;
-    return property && dx_fields_read(property, &dx_property_fields, ret_info)
-               ? kIOReturnSuccess
-               : kIOReturnInvalid;
+    return property && dx_fields_read(property, &dx_property_fields, ret_info) ? kIOReturnSuccess
+                                                                               : kIOReturnInvalid;
 }
 
 static bool

@@ -151,12 +151,13 @@ take_description(dx_directory *directory, const char *uid, OSDictionary *descrip
     device->listing = directory->listing;
     if (is_same)
         return;
-    dx_directory_tell(directory, device->is_listed ? (int)DX_EVENT_DEVICE_CHANGED : (int)DX_EVENT_DEVICE_ADDED, device,
-                      kIOReturnSuccess);
+    dx_directory_tell(directory, device->is_listed ? (int)DX_EVENT_DEVICE_CHANGED : (int)DX_EVENT_DEVICE_ADDED,
+                      device, kIOReturnSuccess);
     device->is_listed = true;
     const bool io_runs = dx_wire_get_bool(description, "io-running");
     if (io_runs != device->io_was_running)
-        dx_directory_tell(directory, io_runs ? DX_EVENT_IO_STARTED : DX_EVENT_IO_STOPPED, device, kIOReturnSuccess);
+        dx_directory_tell(directory, io_runs ? DX_EVENT_IO_STARTED : DX_EVENT_IO_STOPPED, device,
+                          kIOReturnSuccess);
     device->io_was_running = io_runs;
 }
 
@@ -206,7 +207,8 @@ static void
 take_configuration(dx_directory *directory, struct dx_remote_device *device, const OSDictionary *body)
 {
     const bool begins = dx_wire_get_bool(body, "begin");
-    const kern_return_t status = (kern_return_t)(uint32_t)dx_wire_get_number(body, DX_KEY_STATUS, kIOReturnSuccess);
+    const kern_return_t status =
+        (kern_return_t)(uint32_t)dx_wire_get_number(body, DX_KEY_STATUS, kIOReturnSuccess);
     dx_directory_tell(directory, begins ? DX_EVENT_CONFIGURATION_BEGIN : DX_EVENT_CONFIGURATION_END, device,
                       begins ? kIOReturnSuccess : status);
 }

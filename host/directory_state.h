@@ -10,26 +10,29 @@
 #include <dextral/directory.h>
 
 /*
- * Everything here is guarded by the connection's lock.  What comes from the supervisor is taken in on the connection's
- * thread, in its order: answers to `open` too, so that memory is never older than what was told after it.  Listeners are
- * called on that thread as well, without the lock, when nothing more has come: they may ask whatever they want.
+ * Everything here is guarded by the connection's lock.  What comes from the supervisor is taken in on the
+ * connection's thread, in its order: answers to `open` too, so that memory is never older than what was told after
+ * it.  Listeners are called on that thread as well, without the lock, when nothing more has come: they may ask
+ * whatever they want.
  */
 
-/* A device of the machine.  There is one for each UID for as long as somebody holds it, whether or not it is listed. */
+/* A device of the machine.  There is one for each UID for as long as somebody holds it, whether or not it is
+ * listed. */
 struct dx_remote_device {
     dx_device device; // first
     dx_directory *directory;
     struct dx_remote_device *next; // of all; the list has a reference
     OSDictionary *description;     // never changed, but replaced; empty before the first one came
     bool is_listed;
-    bool io_was_running; // when the listener was told last
-    uint32_t listing; // the number of the last list that had it
+    bool io_was_running;  // when the listener was told last
+    uint32_t listing;     // the number of the last list that had it
     uint32_t input_count; // streams
     uint32_t output_count;
     uint64_t page_file; // which file its page is of; 0: none, and the page is empty
 };
 
-/* An input ring.  One of another size takes its place, but may still be read from: it stays until the client leaves. */
+/* An input ring.  One of another size takes its place, but may still be read from: it stays until the client
+ * leaves. */
 struct dx_remote_ring {
     struct dx_remote_ring *next; // the one before
     struct dx_lane lane;
@@ -41,16 +44,16 @@ struct dx_remote_session {
     struct dx_remote_device *device; // the client's
     dx_client *client;
     uint64_t number;
-    bool is_open;     // the supervisor knows of it, or will when there is one
+    bool is_open; // the supervisor knows of it, or will when there is one
     bool is_running;
-    uint32_t listing; // as of its device: when it was opened last
+    uint32_t listing;             // as of its device: when it was opened last
     struct dx_remote_ring *rings; // the newest first
 };
 
 /* Something to tell the listener. */
 struct dx_directory_event {
     struct dx_directory_event *next;
-    dx_host_event event; // its device is retained, its selectors are ...
+    dx_host_event event;                           // its device is retained, its selectors are ...
     IOUserAudioObjectPropertySelector selectors[]; // ... here
 };
 

@@ -99,7 +99,6 @@ static const struct dx_field pan_fields[] = {
     FIELD("right-element", FIELD_UINT32, dx_control_info, right_element),
 };
 
-
 static const struct dx_field item_fields[] = {
     FIELD("value", FIELD_UINT32, dx_control_item, value),
     FIELD(DX_KEY_NAME, FIELD_STRING, dx_control_item, name),

@@ -14,12 +14,12 @@ struct dx_fields {
     size_t count;
 };
 
-extern const struct dx_fields dx_format_fields;   // IOUserAudioStreamBasicDescription
-extern const struct dx_fields dx_stream_fields;   // dx_stream_info, but for its formats
-extern const struct dx_fields dx_device_fields;   // dx_device_info, but for rates and streams
-extern const struct dx_fields dx_control_fields;  // dx_control_info: what every kind has
-extern const struct dx_fields dx_item_fields;     // dx_control_item
-extern const struct dx_fields dx_property_fields; // dx_custom_property_info
+extern const struct dx_fields dx_format_fields;       // IOUserAudioStreamBasicDescription
+extern const struct dx_fields dx_stream_fields;       // dx_stream_info, but for its formats
+extern const struct dx_fields dx_device_fields;       // dx_device_info, but for rates and streams
+extern const struct dx_fields dx_control_fields;      // dx_control_info: what every kind has
+extern const struct dx_fields dx_item_fields;         // dx_control_item
+extern const struct dx_fields dx_property_fields;     // dx_custom_property_info
 extern const struct dx_fields dx_statistics_fields;   // dx_device_statistics, but for causes and distributions
 extern const struct dx_fields dx_distribution_fields; // dx_distribution
 

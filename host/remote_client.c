@@ -409,7 +409,7 @@ dx_remote_stop(dx_device *device, dx_client *client)
     dx_connection_lock(connection);
     session->is_running = false;
     dx_connection_unlock(connection);
-    (void)ask_about(session, DX_OP_STOP, NULL); // where there is no supervisor, the next one is told that it does not run
+    (void)ask_about(session, DX_OP_STOP, NULL); // without a supervisor: the next one is told that it does not run
 }
 
 void
@@ -422,7 +422,8 @@ dx_remote_leave(dx_device *device, dx_client *client)
 
 /* ---- a new connection ---- */
 
-/* A session that the supervisor of now has not been told of.  @param ret_body  +1.  @param ret_fd  to be closed; -1: none. */
+/* A session that the supervisor of now has not been told of.  @param ret_body  +1.  @param ret_fd  to be closed;
+ * -1: none. */
 static bool
 take_unopened(dx_directory *directory, uint64_t *ret_number, OSDictionary **ret_body, int *ret_fd)
 {

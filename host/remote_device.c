@@ -192,7 +192,8 @@ get_control(dx_device *device, const char *key, dx_control_info *ret_info)
 }
 
 static kern_return_t
-get_control_items(dx_device *device, const char *key, dx_control_item *items, uint32_t capacity, uint32_t *ret_count)
+get_control_items(dx_device *device, const char *key, dx_control_item *items, uint32_t capacity,
+                  uint32_t *ret_count)
 {
     OSDictionary *description;
     kern_return_t status = dx_remote_device_copy_description(dx_remote_of(device), &description);
@@ -260,7 +261,8 @@ described(void *context, kern_return_t status, struct dx_message *answer)
         (void)dx_remote_device_describe(context, description); // what cannot be true changes nothing
 }
 
-/* Asks for a change; who made it sees it from then on, though the listener is told later.  Arguments as for ask(). */
+/* Asks for a change; who made it sees it from then on, though the listener is told later.  Arguments as for ask().
+ * */
 static kern_return_t
 set(dx_device *device, OSDictionary *body, bool is_complete)
 {
@@ -383,8 +385,8 @@ set_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address,
                     OSObjectPtr value)
 {
     OSDictionary *const body = create_body(device, "property");
-    const bool is_complete = body && add_property(body, address, qualifier) &&
-                             (!value || OSDictionarySetObject(body, "value", value));
+    const bool is_complete =
+        body && add_property(body, address, qualifier) && (!value || OSDictionarySetObject(body, "value", value));
     return set(device, body, is_complete);
 }
 

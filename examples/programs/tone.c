@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program that plays to a device of the machine: lists what there is, plays two seconds of a tone, and says what it is told
-// meanwhile.
+// A program that plays to a device of the machine: lists what there is, plays two seconds of a tone, and says what
+// it is told meanwhile.
 //
 // Use:    tone [DEVICE]       a name or UID; none: the default output
 // Build:  cc tone.c $(pkg-config --cflags --libs dextral) -lm

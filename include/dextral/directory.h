@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The devices of the machine, for programs: found through the supervisor, played and recorded with dx_client_...().
+// The devices of the machine, for programs: found through the supervisor, played and recorded with
+// dx_client_...().
 
 #ifndef DEXTRAL_DIRECTORY_H
 #define DEXTRAL_DIRECTORY_H
@@ -11,22 +12,23 @@
 DX_BEGIN_DECLS
 
 /*
- * A directory is a connection to `dextrald`.  The devices that it gives are dx_device as those of a host inside the
- * program are: dx_device_get_info(), dx_device_set_control_...(), dx_client_open() and the rest work on both, but for
- * dx_device_copy_object(), which is NULL here, and prewarming, DSP plug-ins and synchronous clients, which are
- * kIOReturnUnsupported.  What is known of a device (its info, its controls) is told without asking, also while no driver
- * runs; what changes something, or counts, asks the driver.
+ * A directory is a connection to `dextrald`.  The devices that it gives are dx_device as those of a host inside
+ * the program are: dx_device_get_info(), dx_device_set_control_...(), dx_client_open() and the rest work on both,
+ * but for dx_device_copy_object(), which is NULL here, and prewarming, DSP plug-ins and synchronous clients, which
+ * are kIOReturnUnsupported.  What is known of a device (its info, its controls) is told without asking, also while
+ * no driver runs; what changes something, or counts, asks the driver.
  *
- * When the supervisor goes, sound goes on; the directory connects again by itself, and clients stay what they were.
- * Until then, what needs the supervisor is kIOReturnNotReady.  When a device's driver goes, its clients hear silence until
- * the next one is there.  After fork() the child may only close what it has; everything else is kIOReturnNotAttached, or
- * finds nothing.
+ * When the supervisor goes, sound goes on; the directory connects again by itself, and clients stay what they
+ * were.  Until then, what needs the supervisor is kIOReturnNotReady.  When a device's driver goes, its clients hear
+ * silence until the next one is there.  After fork() the child may only close what it has; everything else is
+ * kIOReturnNotAttached, or finds nothing.
  *
- * Besides the errors of host.h, any function that asks may return kIOReturnNotReady (no supervisor), kIOReturnTimeout (no
- * answer), kIOReturnNotAttached (after fork()) and, of a device whose driver nobody has approved, kIOReturnNotPermitted.
+ * Besides the errors of host.h, any function that asks may return kIOReturnNotReady (no supervisor),
+ * kIOReturnTimeout (no answer), kIOReturnNotAttached (after fork()) and, of a device whose driver nobody has
+ * approved, kIOReturnNotPermitted.
  *
- * One thread for each directory waits for the supervisor, with all signals blocked, and calls the listener.  The listener
- * may call everything but dx_directory_close().
+ * One thread for each directory waits for the supervisor, with all signals blocked, and calls the listener.  The
+ * listener may call everything but dx_directory_close().
  */
 
 /** A connection to the supervisor. */
@@ -35,8 +37,8 @@ typedef struct dx_directory dx_directory;
 /**
  * What a directory tells of, besides what a host does (dx_host_event_kind).
  *
- * DX_EVENT_DEVICE_ADDED and ..._REMOVED are about the directory here: a device is listed whether or not its driver runs.
- * What was there when it was opened is not told.
+ * DX_EVENT_DEVICE_ADDED and ..._REMOVED are about the directory here: a device is listed whether or not its driver
+ * runs.  What was there when it was opened is not told.
  */
 enum {
     DX_EVENT_SUPERVISOR_LOST = 64,  ///< the supervisor is gone; sound goes on
@@ -77,15 +79,15 @@ DX_API void dx_directory_close(dx_directory *directory);
 /** As dx_host_copy_devices(): hidden ones are left out.  Asks nobody.  Thread: control. */
 DX_API size_t dx_directory_copy_devices(dx_directory *directory, dx_device **devices, size_t capacity);
 
-/** The device of a UID, or, where there is none, the only one of that name; +1; NULL where there is none.  Thread: control. */
+/** The device of a UID, else the only one of that name; +1; NULL where there is none.  Thread: control. */
 DX_API dx_device *dx_directory_copy_device(dx_directory *directory, const char *uid_or_name);
 
 /** The default device, +1; NULL where there is none.  Thread: control. */
 DX_API dx_device *dx_directory_copy_default_device(dx_directory *directory, IOUserAudioStreamDirection direction);
 
 /**
- * Everything that is known of a device, for showing: see docs/design/machine.md for the keys.  Asks the supervisor;
- * without one it is what was told last, which has no lists of formats.
+ * Everything that is known of a device, for showing: see docs/design/machine.md for the keys.  Asks the
+ * supervisor; without one it is what was told last, which has no lists of formats.
  *
  * @return +1, the caller's own; NULL without memory, or after fork().
  *
@@ -94,8 +96,8 @@ DX_API dx_device *dx_directory_copy_default_device(dx_directory *directory, IOUs
 DX_API OSDictionary *dx_directory_copy_description(dx_directory *directory, dx_device *device);
 
 /**
- * Asks the supervisor for something that is not about sound: `create`, `remove`, `set-default`, `drivers`, `approve`,
- * `incidents`...; docs/design/machine.md lists them with their arguments.
+ * Asks the supervisor for something that is not about sound: `create`, `remove`, `set-default`, `drivers`,
+ * `approve`, `incidents`...; docs/design/machine.md lists them with their arguments.
  *
  * @param arguments   borrowed; may be NULL.
  * @param ret_answer  +1; may be NULL.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Descriptions of devices, as another process tells them: what is read of one fits where it is put, and can be computed with.
+// Descriptions of devices, as another process tells them: what is read of one fits where it is put, and can be
+// computed with.
 
 #include "host/describe.h"
 #include "host/wire.h"
@@ -81,7 +82,8 @@ static void
 try_rest(const OSDictionary *description)
 {
     dx_custom_property_info property;
-    for (uint32_t i = 0; dx_description_get_custom_property_at(description, i, &property) != kIOReturnNotFound; i++)
+    for (uint32_t i = 0; dx_description_get_custom_property_at(description, i, &property) != kIOReturnNotFound;
+         i++)
         ;
     dx_device_statistics statistics;
     (void)dx_description_get_statistics(description, &statistics);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Memory that another process made: a device page and an input ring, as a program maps them.  Whatever is in it, what is
-// accepted can be read to its end.
+// Memory that another process made: a device page and an input ring, as a program maps them.  Whatever is in it,
+// what is accepted can be read to its end.
 //
-// The first byte says what it is taken for, the second how many pages of memory there are; the rest is what it begins with.
+// The first byte says what it is taken for, the second how many pages of memory there are; the rest is what it
+// begins with.
 
 #include "audio/lane.h"
 #include "audio/page.h"
@@ -83,8 +84,7 @@ static void
 try_page(int fd)
 {
     const size_t bytes = (sizeof(struct dx_device_page) + PAGE_BYTES - 1u) / PAGE_BYTES * PAGE_BYTES;
-    const struct dx_device_page *const place =
-        mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const struct dx_device_page *const place = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const struct dx_device_page *page = NULL;
     if (place == MAP_FAILED)
         abort();

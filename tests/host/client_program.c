@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A program that plays to a cable of the machine and records from it, linked with the client's part of the library alone:
-// also as a 32-bit program beside a 64-bit supervisor.  Exits with 0 when all that came in is what went out.
+// A program that plays to a cable of the machine and records from it, linked with the client's part of the library
+// alone: also as a 32-bit program beside a 64-bit supervisor.  Exits with 0 when all that came in is what went
+// out.
 
 #include <dextral/directory.h>
 
@@ -85,7 +86,7 @@ use(dx_device *device)
     status = dx_device_get_statistics(device, &statistics);
     dx_client_close(client);
     return status == kIOReturnSuccess && statistics.input_frames >= WANTED_FRAMES ? exit_code
-                                                                                 : fail("statistics", status);
+                                                                                  : fail("statistics", status);
 }
 
 int

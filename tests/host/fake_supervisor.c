@@ -141,8 +141,7 @@ answer_open(struct fake_supervisor *fake, struct dx_message *message, int *fds, 
         close(fake->lane);
     fake->lane = dx_message_take_fd(message, (uint32_t)dx_wire_get_number(message->body, "lane", DX_WIRE_MAX_FDS));
     if (fake->driver)
-        *fd_count =
-            add_memory(answer, fake->driver, fake->member, fake->replaced_page, fake->replaced_ring, fds);
+        *fd_count = add_memory(answer, fake->driver, fake->member, fake->replaced_page, fake->replaced_ring, fds);
     return answer;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A supervisor for tests of programs: speaks the protocol by hand, keeps what it was asked, and does what the test says.
+// A supervisor for tests of programs: speaks the protocol by hand, keeps what it was asked, and does what the test
+// says.
 
 #ifndef TESTS_HOST_FAKE_SUPERVISOR_H
 #define TESTS_HOST_FAKE_SUPERVISOR_H
@@ -44,10 +45,10 @@ struct fake_supervisor {
     const char *default_uids[2];
     OSDictionary *requests[FAKE_REQUESTS];
     uint32_t request_count;
-    const char *mute;   // an operation that is not answered; NULL: none
-    const char *refuse; // one that is answered ...
+    const char *mute;      // an operation that is not answered; NULL: none
+    const char *refuse;    // one that is answered ...
     kern_return_t refusal; // ... so
-    OSDictionary *answer; // what `set`, `get-property`, `statistics` and unknown operations are answered; or NULL
+    OSDictionary *answer;  // what `set`, `get-property`, `statistics` and unknown operations are answered; or NULL
     struct fake_driver *driver; // whose memory `open` is answered with
     uint64_t member;            // what it says of it
     int replaced_page;          // instead of the page: -1: the page
@@ -93,23 +94,23 @@ void fake_driver_destroy(struct fake_driver *driver);
 void fake_send_driver(struct fake_supervisor *fake, uint64_t session, const struct fake_driver *driver,
                       uint64_t member);
 
-#define CHECK_STATUS(call, wanted)                                                                          \
-    do {                                                                                                     \
-        const kern_return_t check_status_ = (call);                                                          \
-        if (check_status_ != (kern_return_t)(wanted)) {                                                      \
-            (void)fprintf(stderr, "%s:%d: %s: %s, not %s\n", __FILE__, __LINE__, #call,                      \
-                          dx_return_string(check_status_), #wanted);                                         \
-            abort();                                                                                         \
-        }                                                                                                    \
+#define CHECK_STATUS(call, wanted)                                                                                \
+    do {                                                                                                          \
+        const kern_return_t check_status_ = (call);                                                               \
+        if (check_status_ != (kern_return_t)(wanted)) {                                                           \
+            (void)fprintf(stderr, "%s:%d: %s: %s, not %s\n", __FILE__, __LINE__, #call,                           \
+                          dx_return_string(check_status_), #wanted);                                              \
+            abort();                                                                                              \
+        }                                                                                                         \
     } while (0)
 #define CHECK_OK(call) CHECK_STATUS(call, kIOReturnSuccess)
-#define CHECK_TEXT(a, b)                                                                    \
-    do {                                                                                    \
-        const char *const text_ = (a);                                                      \
-        if (!text_ || strcmp(text_, (b)) != 0) {                                            \
-            (void)fprintf(stderr, "%s:%d: '%s', not '%s'\n", __FILE__, __LINE__, text_, (b)); \
-            abort();                                                                        \
-        }                                                                                   \
+#define CHECK_TEXT(a, b)                                                                                          \
+    do {                                                                                                          \
+        const char *const text_ = (a);                                                                            \
+        if (!text_ || strcmp(text_, (b)) != 0) {                                                                  \
+            (void)fprintf(stderr, "%s:%d: '%s', not '%s'\n", __FILE__, __LINE__, text_, (b));                     \
+            abort();                                                                                              \
+        }                                                                                                         \
     } while (0)
 
 #endif /* TESTS_HOST_FAKE_SUPERVISOR_H */

@@ -47,8 +47,8 @@ static void
 add_selector(void)
 {
     const IOUserAudioSelectorValueDescription items[] = {{10, string("Tone")}, {20, string("Loopback")}};
-    IOUserAudioSelectorControl *const selector =
-        IOUserAudioSelectorControlCreate(rig.driver.driver, true, MAIN, INPUT, IOUserAudioClassIDDataSourceControl);
+    IOUserAudioSelectorControl *const selector = IOUserAudioSelectorControlCreate(
+        rig.driver.driver, true, MAIN, INPUT, IOUserAudioClassIDDataSourceControl);
     CHECK_OK(IOUserAudioSelectorControlAddControlValueDescriptions(selector, items, 2));
     CHECK_OK(IOUserAudioSelectorControlSetCurrentSelectedValues(selector, &items[1].m_value, 1));
     OSObjectRelease(items[0].m_name);
@@ -70,10 +70,11 @@ begin(void)
     add(IOUserAudioSliderControlCreate(driver, false, 5, (IOUserAudioSliderRange){3, 9}, 2,
                                        IOUserAudioObjectPropertyScopeGlobal, IOUserAudioClassIDSliderControl),
         "Depth");
-    add(IOUserAudioLevelControlCreate(driver, true, -10.0f, (IOUserAudioLevelControlRange){-40.0f, 0.0f}, MAIN, INPUT,
-                                      IOUserAudioClassIDVolumeControl),
+    add(IOUserAudioLevelControlCreate(driver, true, -10.0f, (IOUserAudioLevelControlRange){-40.0f, 0.0f}, MAIN,
+                                      INPUT, IOUserAudioClassIDVolumeControl),
         "Volume");
-    add(IOUserAudioStereoPanControlCreate(driver, true, 0.25f, 1, 2, MAIN, OUTPUT, IOUserAudioClassIDStereoPanControl),
+    add(IOUserAudioStereoPanControlCreate(driver, true, 0.25f, 1, 2, MAIN, OUTPUT,
+                                          IOUserAudioClassIDStereoPanControl),
         "Pan");
     add_selector();
     IOUserAudioCustomProperty *const property = IOUserAudioCustomPropertyCreate(
@@ -437,9 +438,10 @@ a_state_says_whether_there_is_a_driver(void)
 static void
 values_of_a_wrong_type_are_as_if_they_were_not_there(void)
 {
-    static const char *const keys[] = {"name", "rate-f64", "rates", "inputs", "outputs", "hidden", "io-frames", "state"};
-    OSObjectPtr const values[] = {string("text"), OSNumberCreate(1, 8), OSDataCreate("\1\2\3", 3), OSArrayCreate(0),
-                                  OSDictionaryCreate(0), kOSBooleanTrue};
+    static const char *const keys[] = {"name",    "rate-f64", "rates",     "inputs",
+                                       "outputs", "hidden",   "io-frames", "state"};
+    OSObjectPtr const values[] = {string("text"),   OSNumberCreate(1, 8),  OSDataCreate("\1\2\3", 3),
+                                  OSArrayCreate(0), OSDictionaryCreate(0), kOSBooleanTrue};
     static dx_device_info info;
     for (unsigned k = 0; k < 8; k++) {
         for (unsigned v = 0; v < 6; v++) {
@@ -464,8 +466,9 @@ numbers_out_of_their_range_are_refused(void)
         const char *key;
         uint64_t value;
     } bad[] = {
-        {"io-frames", UINT64_C(1) << 32}, {"transport", UINT64_MAX}, {"rate-f64", 0x7FF8000000000000}, // NaN
-        {"rate-f64", 0x7FF0000000000000}, {"rate-f64", 0xC0E7700000000000},                            // inf, -48000
+        {"io-frames", UINT64_C(1) << 32}, {"transport", UINT64_MAX},
+        {"rate-f64", 0x7FF8000000000000},                                   // NaN
+        {"rate-f64", 0x7FF0000000000000}, {"rate-f64", 0xC0E7700000000000}, // inf, -48000
     };
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         OSDictionary *const d = OSDictionaryCreate(1);

@@ -178,7 +178,8 @@ a_device_is_found_by_uid_or_by_a_name_that_is_its_own(void)
     dx_directory *const directory = open_directory(false, 0);
     static const struct {
         const char *asked, *found;
-    } cases[] = {{"uid.b", "uid.b"}, {"First", "uid.a"}, {"uid.a", "uid.a"}, {"Hidden", "uid.e"}, {"Twin", NULL}, {"x", NULL}};
+    } cases[] = {{"uid.b", "uid.b"},  {"First", "uid.a"}, {"uid.a", "uid.a"},
+                 {"Hidden", "uid.e"}, {"Twin", NULL},     {"x", NULL}};
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         dx_device *const device = dx_directory_copy_device(directory, cases[i].asked);
         CHECK(!device == !cases[i].found);
@@ -266,9 +267,9 @@ the_whole_description_is_asked_for_and_shares_nothing(void)
     fake.refusal = kIOReturnNotReady;
     OSDictionary *const known = dx_directory_copy_description(directory, device);
     CHECK_TEXT(dx_wire_get_string(known, "name"), "Device");
-    CHECK(OSDictionarySetStringValue(dx_wire_get_dictionary(
-                                         OSArrayGetObject(dx_wire_get_array(known, "outputs"), 0), "client"),
-                                     "mine", "yes"));
+    CHECK(OSDictionarySetStringValue(
+        dx_wire_get_dictionary(OSArrayGetObject(dx_wire_get_array(known, "outputs"), 0), "client"), "mine",
+        "yes"));
     OSObjectRelease(known);
     OSDictionary *const again = dx_directory_copy_description(directory, device);
     CHECK(!dx_wire_get_string(
@@ -453,7 +454,8 @@ an_answer_that_does_not_come_is_a_time_out_and_harms_nothing(void)
     CHECK_STATUS(dx_directory_request(directory, DX_OP_KINDS, NULL, NULL, NULL), kIOReturnTimeout);
     /* It comes after all, with a descriptor that nobody wants, and again, and one that was never asked for. */
     OSDictionary *const asked = fake_wait_for(&fake, DX_OP_KINDS, 1);
-    const uint64_t ids[] = {dx_wire_get_number(asked, "id", 0), dx_wire_get_number(asked, "id", 0), 123456, 0, UINT64_MAX};
+    const uint64_t ids[] = {dx_wire_get_number(asked, "id", 0), dx_wire_get_number(asked, "id", 0), 123456, 0,
+                            UINT64_MAX};
     OSObjectRelease(asked);
     for (unsigned i = 0; i < 5; i++) {
         OSDictionary *const late = OSDictionaryCreate(4);
@@ -585,8 +587,9 @@ events_about_nothing_are_ignored(void)
     OSDictionary *const a = fake_add_device(&fake, "uid.a", "A");
     fake_start(&fake);
     dx_directory *const directory = open_directory(true, 0);
-    static const char *const events[] = {DX_EVENT_GONE, DX_EVENT_PROPERTIES, DX_EVENT_CONFIGURATION, DX_EVENT_DESCRIPTION,
-                                         DX_EVENT_NEW_DRIVER, DX_EVENT_COMPLETION, "of the future"};
+    static const char *const events[] = {DX_EVENT_GONE,        DX_EVENT_PROPERTIES, DX_EVENT_CONFIGURATION,
+                                         DX_EVENT_DESCRIPTION, DX_EVENT_NEW_DRIVER, DX_EVENT_COMPLETION,
+                                         "of the future"};
     for (unsigned i = 0; i < sizeof events / sizeof events[0]; i++) {
         const int fd = create_numbered(3); // a descriptor that nobody asked for
         fake_send(&fake, fake_event(events[i], "uid.x"), &fd, 1);
@@ -748,9 +751,9 @@ another_minor_version_works_and_another_major_one_is_refused_with_a_sentence(voi
         uint64_t major, minor;
         bool is_strict, works;
     } versions[] = {
-        {1, 0, true, true}, {1, 1, true, true}, {1, 4000000000, true, true},
-        {2, 0, true, false},  // it refuses itself
-        {2, 0, false, false}, // it would not mind
+        {1, 0, true, true},          {1, 1, true, true},
+        {1, 4000000000, true, true}, {2, 0, true, false}, // it refuses itself
+        {2, 0, false, false},                             // it would not mind
         {0, 9, false, false},
     };
     for (unsigned i = 0; i < sizeof versions / sizeof versions[0]; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Controls, properties, rates and events of a device of the machine: what one program changes, another is told of.  The
-// driver is Simple, in a process of its own.
+// Controls, properties, rates and events of a device of the machine: what one program changes, another is told of.
+// The driver is Simple, in a process of its own.
 
 #include "core/clock.h"
 #include "tests/host/supervisor_rig.h"
@@ -11,12 +11,12 @@
 #include <pthread.h>
 
 #define TEXT DX_FOURCC('t', 'e', 'x', 't')
-#define CHECK_OK(call)                                                                             \
-    do {                                                                                           \
-        const kern_return_t check_status_ = (call);                                                \
-        if (check_status_ != kIOReturnSuccess)                                                     \
-            (void)fprintf(stderr, "%s: %s\n", #call, dx_return_string(check_status_));             \
-        CHECK(check_status_ == kIOReturnSuccess);                                                  \
+#define CHECK_OK(call)                                                                                            \
+    do {                                                                                                          \
+        const kern_return_t check_status_ = (call);                                                               \
+        if (check_status_ != kIOReturnSuccess)                                                                    \
+            (void)fprintf(stderr, "%s: %s\n", #call, dx_return_string(check_status_));                            \
+        CHECK(check_status_ == kIOReturnSuccess);                                                                 \
     } while (0)
 
 static struct machine machine;
@@ -166,7 +166,8 @@ a_control_is_set_by_one_program_and_seen_by_another(void)
 
     CHECK_OK(dx_device_set_control_scalar(others_device, "vlme/inpt/0", 1.0f));
     CHECK(get_control(others_device, "vlme/inpt/0").decibels == volume.decibels_max);
-    CHECK_EQ(dx_device_set_control_decibels(device, "vlme/inpt/0", volume.decibels_max + 1.0f), kIOReturnBadArgument);
+    CHECK_EQ(dx_device_set_control_decibels(device, "vlme/inpt/0", volume.decibels_max + 1.0f),
+             kIOReturnBadArgument);
     CHECK_EQ(dx_device_set_control_decibels(device, "vlme/inpt/0", NAN), kIOReturnBadArgument);
     CHECK_EQ(dx_device_set_control_boolean(device, "vlme/inpt/0", true), kIOReturnUnsupported);
     CHECK_EQ(dx_device_set_control_boolean(device, "mute/outp/9", true), kIOReturnNotFound);
@@ -205,7 +206,8 @@ a_property_is_set_by_one_program_and_told_to_another(void)
     CHECK_OK(dx_device_copy_custom_property(others_device, info.address, NULL, &value));
     CHECK(OSObjectIsEqualTo(value, text));
     OSObjectRelease(value);
-    CHECK_EQ(dx_device_set_custom_property(device, info.address, text, text), kIOReturnBadArgument); // no qualifier
+    CHECK_EQ(dx_device_set_custom_property(device, info.address, text, text),
+             kIOReturnBadArgument); // no qualifier
     OSObjectRelease(text);
 }
 

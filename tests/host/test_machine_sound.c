@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Programs that play to and record from a cable of the machine, with real processes: what comes in is what went out, and it
-// comes back after whoever was killed.
+// Programs that play to and record from a cable of the machine, with real processes: what comes in is what went
+// out, and it comes back after whoever was killed.
 
 #include "core/clock.h"
 #include "tests/host/descriptors.h"
@@ -22,12 +22,12 @@ static struct machine machine;
 static dx_directory *directory;
 static dx_device *device;
 
-#define CHECK_OK(call)                                                                             \
-    do {                                                                                           \
-        const kern_return_t check_status_ = (call);                                                \
-        if (check_status_ != kIOReturnSuccess)                                                     \
-            (void)fprintf(stderr, "%s: %s\n", #call, dx_return_string(check_status_));             \
-        CHECK(check_status_ == kIOReturnSuccess);                                                  \
+#define CHECK_OK(call)                                                                                            \
+    do {                                                                                                          \
+        const kern_return_t check_status_ = (call);                                                               \
+        if (check_status_ != kIOReturnSuccess)                                                                    \
+            (void)fprintf(stderr, "%s: %s\n", #call, dx_return_string(check_status_));                            \
+        CHECK(check_status_ == kIOReturnSuccess);                                                                 \
     } while (0)
 
 static uint64_t
@@ -112,7 +112,8 @@ get_status(dx_client *client)
 
 /* ---- writing and reading ---- */
 
-/* What is written: no frame is like its neighbours, none is silent, and every bit of it passes a cable of floats. */
+/* What is written: no frame is like its neighbours, none is silent, and every bit of it passes a cable of floats.
+ * */
 static void
 fill(float *frames, uint32_t first, uint32_t count)
 {
@@ -168,7 +169,8 @@ what_one_client_writes_another_reads_to_the_last_bit(void)
 {
     enum { FRAMES = 2 * RATE, RECORDED = 5 * RATE };
     begin();
-    struct recording recording = {.client = open_blocking(false), .frames = calloc(RECORDED, 8), .count = RECORDED};
+    struct recording recording = {
+        .client = open_blocking(false), .frames = calloc(RECORDED, 8), .count = RECORDED};
     dx_client *const player = open_blocking(true);
     float *const played = calloc(FRAMES, 8);
     fill(played, 0, FRAMES);
@@ -217,7 +219,7 @@ sound_at(uint64_t device_time) DX_REALTIME
 
 static struct {
     _Atomic uint64_t cycles;
-    _Atomic uint64_t right;  // frames
+    _Atomic uint64_t right; // frames
     _Atomic uint64_t silent;
     _Atomic uint64_t wrong;
     _Atomic uint64_t output_end; // device time: none is used twice
@@ -294,7 +296,8 @@ start_duplex(void)
     return client;
 }
 
-/* Waits until so many right frames have come in without a silent one between them; time must not go back meanwhile. */
+/* Waits until so many right frames have come in without a silent one between them; time must not go back
+ * meanwhile. */
 static void
 wait_for_sound(dx_client *client, uint64_t frames)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Clients of devices of the machine: what they share, and what happens to them when drivers and supervisors change.
+// Clients of devices of the machine: what they share, and what happens to them when drivers and supervisors
+// change.
 
 #include "audio/client.h"
 #include "core/clock.h"
@@ -281,15 +282,15 @@ memory_that_is_not_what_it_should_be_is_refused(void)
         int page, ring;
         kern_return_t wanted;
     } cases[] = {
-        {create_memory(1 << 16, seals), -1, kIOReturnInternalError},     // of zeros
-        {create_memory(1 << 16, 0), -1, kIOReturnNotPermitted},          // can be cut
-        {create_memory(4096, seals), -1, kIOReturnInternalError},        // too short
+        {create_memory(1 << 16, seals), -1, kIOReturnInternalError}, // of zeros
+        {create_memory(1 << 16, 0), -1, kIOReturnNotPermitted},      // can be cut
+        {create_memory(4096, seals), -1, kIOReturnInternalError},    // too short
         {open("/dev/null", O_RDWR | O_CLOEXEC), -1, kIOReturnInternalError},
         {open("/proc/self/exe", O_RDONLY | O_CLOEXEC), -1, kIOReturnInternalError},
-        {dup(driver.ring.pages.fd), -1, kIOReturnInternalError},         // a lane
+        {dup(driver.ring.pages.fd), -1, kIOReturnInternalError}, // a lane
         {-1, create_memory(1 << 16, seals), kIOReturnInternalError},
         {-1, create_memory(1 << 16, 0), kIOReturnNotPermitted},
-        {-1, dup(driver.page_memory.fd), kIOReturnInternalError},        // a page
+        {-1, dup(driver.page_memory.fd), kIOReturnInternalError}, // a page
         {-1, dup(other.ring.pages.fd), kIOReturnUnsupportedMode},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
