@@ -88,6 +88,8 @@ print_option(void *context, OSString *name, OSObjectPtr value)
 {
     const OSString *const text = OSDynamicCast(OSString, value);
     (void)context;
+    if (strcmp(OSStringGetCStringNoCopy(name), "rate") == 0)
+        return false; // by itself, that is the device's rate of the moment
     print_word(OSStringGetCStringNoCopy(name), text ? OSStringGetCStringNoCopy(text) : "");
     return false;
 }

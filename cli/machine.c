@@ -133,6 +133,7 @@ enum match {
     MATCH_NAME,
     MATCH_PREFIX,
     MATCH_NONE,
+    MATCH_HIDDEN, ///< not shown either
 };
 
 static enum match
@@ -142,6 +143,8 @@ match_device(const OSDictionary *description, const char *text)
     const char *const name = cli_get_text(description, "name");
     if (strcmp(uid, text) == 0)
         return MATCH_UID;
+    if (cli_get_switch(description, "hidden"))
+        return MATCH_HIDDEN;
     if (strcmp(name, text) == 0)
         return MATCH_NAME;
     const size_t length = strlen(text);

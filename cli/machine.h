@@ -61,7 +61,7 @@ void cli_devices_finish(struct cli_devices *devices); // zeroed is fine
 
 /**
  * The device that is meant: the one of that UID; else the only one of that name; else the only one whose UID or
- * name begins so.  Upper and lower case differ.
+ * name begins so.  Upper and lower case differ; a hidden one is found by its UID alone.
  *
  * @param name      the sub-command's.
  * @param ret_uid   of the device.

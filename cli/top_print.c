@@ -108,10 +108,11 @@ add_device(struct cli_table *table, const OSDictionary *device)
 }
 
 static void
-add_client(struct cli_table *table, const OSDictionary *client)
+add_client(struct cli_table *table, const OSDictionary *device, const OSDictionary *client)
 {
     const bool has_output = cli_has(client, "output");
     const bool has_input = cli_has(client, "input");
+    const unsigned long long io_frames = cli_get_number(client, "io-frames"); // 0: what the device has
     const unsigned long long missing = cli_get_number(client, "underrun-frames");
     struct cli_list what = {"", 0};
     char text[60];
@@ -131,10 +132,7 @@ add_client(struct cli_table *table, const OSDictionary *client)
     cli_table_add(table, "%llu", cli_get_number(client, "pid"));
     cli_table_add(table, "%s", "");
     cli_table_add(table, "%s", "");
-    if (cli_get_number(client, "io-frames") > 0) // else it takes what the device has
-        cli_table_add(table, "%llu", cli_get_number(client, "io-frames"));
-    else
-        cli_table_add(table, "%s", "");
+    cli_table_add(table, "%llu", io_frames > 0 ? io_frames : cli_get_number(device, "io-frames"));
     for (unsigned i = 0; i < 5; i++)
         cli_table_add(table, "%s", "");
     cli_table_add(table, "%s", "");
@@ -151,7 +149,7 @@ add_rows(struct cli_table *table, const OSDictionary *const *devices, size_t cou
         add_device(table, devices[i]);
         used++;
         for (size_t k = 0; k < cli_count(sessions) && (rows == 0 || used < rows); k++, used++)
-            add_client(table, cli_at(sessions, k));
+            add_client(table, devices[i], cli_at(sessions, k));
     }
 }
 

@@ -24,6 +24,7 @@ enum defect {
     DEFECT_START_IO,    // StartDevice fails
     DEFECT_SLOW,        // its handler takes 30 ms now and then
     DEFECT_FAILING,     // its handler says no from the 20th call on
+    DEFECT_HIDDEN,      // its device is to be left out of lists
     DEFECT_CONTROLS,    // has controls of each kind, and refuses an item of one
 };
 
@@ -196,6 +197,8 @@ add_device(IOUserAudioDriver *self, const char *name)
         status = IOUserAudioDeviceSetIOOperationHandler(device, handle_io, driver);
     if (status == kIOReturnSuccess && driver->defect == DEFECT_CONTROLS)
         status = add_controls(self, device);
+    if (status == kIOReturnSuccess && driver->defect == DEFECT_HIDDEN)
+        status = IOUserAudioDeviceSetIsHidden(device, true);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDriverAddObject(self, device);
     driver->device = device;
@@ -223,7 +226,7 @@ start(IOUserAudioDriver *self, IOService *provider)
     if (driver->defect == DEFECT_TWO_DEVICES)
         status = add_device(self, "org.dextral.test.second");
     if (status == kIOReturnSuccess && driver->defect != DEFECT_NO_DEVICE)
-        status = add_device(self, "org.dextral.test");
+        status = add_device(self, driver->defect == DEFECT_HIDDEN ? "org.dextral.hidden" : "org.dextral.test");
     if (status == kIOReturnSuccess)
         status = IOServiceRegisterService(self);
     if (status != kIOReturnSuccess)
@@ -271,4 +274,5 @@ CLASS(RateDriver, DEFECT_RATE);
 CLASS(StartIODriver, DEFECT_START_IO);
 CLASS(SlowDriver, DEFECT_SLOW);
 CLASS(FailingDriver, DEFECT_FAILING);
+CLASS(HiddenDriver, DEFECT_HIDDEN);
 CLASS(ControlsDriver, DEFECT_CONTROLS);

@@ -20,7 +20,10 @@ succeed serve --help
 show "dextrald $("$dextral" --version | cut -d' ' -f2)" serve --version
 
 make_bundle Knobs.dext ControlsDriver
-start_supervisor --driver "$work/Knobs.dext"
+make_bundle Hidden.dext HiddenDriver
+sed -i 's/org\.dextral\.test/org.dextral.hidden/' Hidden.dext/Info.plist
+drivers=(--driver "$work/Knobs.dext" --driver "$work/Hidden.dext")
+start_supervisor "${drivers[@]}"
 
 # Nothing yet.
 succeed list
@@ -121,7 +124,7 @@ refuse 2 "--none goes with 'default' alone" set talk rate 1 --none
 # Kept: another supervisor knows all of it.
 succeed set default silence
 stop_supervisor
-start_supervisor --driver "$work/Knobs.dext"
+start_supervisor "${drivers[@]}"
 show silence get default
 show 3 get talk ppm
 show 96000 get talk rate
@@ -172,6 +175,15 @@ refuse 2 "several controls are named Double" get org.dextral.test Double
 refuse 2 "only shows something" set org.dextral.test jack/outp/0 on
 refuse 2 "the device has no control Souce; it has: mute/outp/0" set org.dextral.test Souce 1
 refuse 4 "set: Mode Line: the driver refused it: kIOReturnNotReady" set org.dextral.test Mode Line
+
+# A hidden device is found by its UID, and by nothing less.
+succeed approve org.dextral.hidden
+wait_for 10 "$dextral" get org.dextral.hidden rate
+succeed list
+! grep -qF org.dextral.hidden stdout || fail "the list shows a hidden device"
+succeed list --all
+grep -qF org.dextral.hidden stdout || fail "list --all does not show a hidden device"
+refuse 2 "there is no device 'org.dextral.h'" get org.dextral.h rate
 
 # Programs that may use its own interface; and back again.
 succeed grant org.dextral.test sh
