@@ -309,24 +309,26 @@ take_event(struct dx_unit *unit, const char *event, struct dx_message *message)
         dx_log_detail(unit->supervisor, "%s: unknown event %s", unit->key, event);
 }
 
+void
+dx_unit_answer_realtime(struct dx_unit *unit, uint64_t request, kern_return_t status, const char *way,
+                        const char *sentence)
+{
+    OSDictionary *const body = OSDictionaryCreate(4);
+    const bool done = !way || (body && OSDictionarySetStringValue(body, "way", way));
+    (void)send_answer(unit, request, done ? status : kIOReturnNoMemory, sentence, body);
+}
+
 /* ---- the channel ---- */
 
 static void
 take_request(struct dx_unit *unit, const char *operation, const OSDictionary *body)
 {
     const uint64_t id = dx_wire_get_number(body, DX_KEY_ID, 0);
-    if (strcmp(operation, DX_OP_REALTIME) != 0) {
+    if (strcmp(operation, DX_OP_REALTIME) == 0)
+        dx_unit_grant_realtime(unit, id, dx_wire_get_number(body, "thread", 0),
+                               dx_wire_get_number(body, "priority", 0));
+    else
         (void)send_answer(unit, id, kIOReturnUnsupported, NULL, NULL);
-        return;
-    }
-    dx_error error = {""};
-    const char *way = NULL;
-    const kern_return_t status = dx_unit_grant_realtime(unit, dx_wire_get_number(body, "thread", 0),
-                                                        dx_wire_get_number(body, "priority", 0), &way, &error);
-    OSDictionary *const answer = OSDictionaryCreate(4);
-    if (answer && way)
-        (void)OSDictionarySetStringValue(answer, "way", way);
-    (void)send_answer(unit, id, status, error.message, answer);
 }
 
 static void

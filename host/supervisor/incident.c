@@ -273,7 +273,8 @@ describe_found(const struct dx_supervisor *supervisor, const struct found *found
                 OSDictionarySetUInt64Value(to, "host-ns", incident->host_time_ns) &&
                 OSDictionarySetUInt64Value(to, "device-time", incident->device_time) &&
                 OSDictionarySetStringValue(to, "cause", dx_cause_name(cause)) &&
-                OSDictionarySetUInt64Value(to, "frames", incident->frames) && add_intervals(to, incident);
+                OSDictionarySetUInt64Value(to, "frames", incident->frames) &&
+                OSDictionarySetUInt64Value(to, "count", incident->count) && add_intervals(to, incident);
     if (incident->client)
         done = done && OSDictionarySetUInt64Value(to, "client", incident->client);
     if (name)

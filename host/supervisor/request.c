@@ -170,7 +170,8 @@ statistics_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const st
     struct dx_listing *const listing = dx_listing_find_number(supervisor, context->listing);
     OSDictionary *body = answer ? OSDictionaryCreateWithDictionary(answer->body) : NULL;
     (void)unit;
-    if (body && listing && !dx_listing_add_sessions(listing, body, dx_wire_get_array(answer->body, DX_KEY_SESSIONS)))
+    if (body && listing &&
+        !dx_listing_add_sessions(listing, body, dx_wire_get_array(answer->body, DX_KEY_SESSIONS)))
         OSSafeReleaseNULL(body);
     if (!listing)
         OSSafeReleaseNULL(body);
@@ -188,7 +189,8 @@ request_statistics(struct dx_supervisor *supervisor, const struct dx_request *re
         dx_answer(supervisor, request->ticket, kIOReturnNotReady, "the device has no driver now", NULL, NULL, 0);
     else if (listing) {
         const struct dx_call_context context = {.ticket = request->ticket, .listing = listing->number};
-        dx_unit_call(listing->unit, OSDictionaryCreateWithDictionary(request->body), NULL, 0, statistics_done, &context);
+        dx_unit_call(listing->unit, OSDictionaryCreateWithDictionary(request->body), NULL, 0, statistics_done,
+                     &context);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "host/supervisor/listing.h"
 #include "host/supervisor/notify.h"
 #include "host/supervisor/program.h"
+#include "host/supervisor/realtimekit.h"
 #include "host/supervisor/session.h"
 #include "host/supervisor/unit.h"
 
@@ -409,6 +410,7 @@ dx_supervisor_destroy(struct dx_supervisor *supervisor)
     supervisor->is_leaving = true; // nobody is told of what ends now
     while (supervisor->programs)
         dx_program_destroy(supervisor->programs);
+    dx_realtimekit_close(supervisor);
     while (supervisor->units)
         dx_unit_release(supervisor->units);
     dx_incidents_close(supervisor);

@@ -59,6 +59,7 @@ struct dx_unit;
 struct dx_call;
 struct dx_incident_log;
 struct dx_user_client;
+struct dx_realtimekit_question;
 
 struct dx_supervisor {
     struct dx_loop *loop;
@@ -99,6 +100,7 @@ struct dx_supervisor {
     char *told_default[2]; // as programs were told
     struct dx_incident_log *incidents;
     struct dx_user_client *user_clients;
+    struct dx_realtimekit_question *questions; // that RealtimeKit has not answered
 
     struct dx_loop_timer *tell_timer; // descriptions that have changed are told together
     bool is_telling;                  // the timer is set

@@ -45,8 +45,8 @@ struct dx_unit {
     struct dx_watch *pid_watch;
     struct dx_channel *channel; // NULL: not connected
     bool said_hello;
-    char protocol[24];         // of it: "1.0"
-    OSArray *open_parts;       // names of the sandbox's parts that do not hold; or NULL
+    char protocol[24];   // of it: "1.0"
+    OSArray *open_parts; // names of the sandbox's parts that do not hold; or NULL
     char token[DX_TOKEN_BYTES];
     struct dx_loop_timer *timer; // of the state: load, idle, pause, quit, reconnection
     uint64_t loaded_ns;          // when it was
@@ -143,15 +143,18 @@ bool dx_unit_connect(struct dx_unit *unit, int socket);
 kern_return_t dx_unit_adopt(struct dx_supervisor *supervisor, const struct dx_channel *channel,
                             const OSDictionary *hello, dx_error *error);
 
+/** Answers a driver's request for a priority.  @param way  by what way it got it, in a word; NULL: it did not. */
+void dx_unit_answer_realtime(struct dx_unit *unit, uint64_t request, kern_return_t status, const char *way,
+                             const char *sentence);
+
 /* realtime.c */
 
 /**
- * Gives a thread of the driver's process a real-time priority.
+ * Gives a thread of the driver's process a real-time priority, or has it given, and answers the request.
  *
- * @param ret_way  how, in a word.
+ * @param request  its number.
  */
-kern_return_t dx_unit_grant_realtime(const struct dx_unit *unit, uint64_t thread, uint64_t priority,
-                                     const char **ret_way, dx_error *error);
+void dx_unit_grant_realtime(struct dx_unit *unit, uint64_t request, uint64_t thread, uint64_t priority);
 
 /* follow.c */
 

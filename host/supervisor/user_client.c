@@ -220,8 +220,8 @@ open_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct d
         body = OSDictionaryCreate(4);
         const uint64_t number = choose_number(supervisor);
         if (client && body && OSDictionarySetUInt64Value(body, "connection", number)) {
-            *client = (struct dx_user_client){supervisor->user_clients, number, context->ticket.program, unit->number,
-                                              driver_number};
+            *client = (struct dx_user_client){supervisor->user_clients, number, context->ticket.program,
+                                              unit->number, driver_number};
             supervisor->user_clients = client;
         } else {
             status = kIOReturnNoMemory;
