@@ -206,7 +206,7 @@ dx_listing_lose_driver(struct dx_listing *listing)
     for (struct dx_session *session = listing->supervisor->sessions; session; session = session->next)
         if (session->listing == listing)
             dx_session_lose_driver(session);
-    dx_listing_changed(listing);
+    dx_listing_refresh(listing); // an option may have changed that was to be from the next start on
 }
 
 /* ---- descriptions ---- */
