@@ -37,7 +37,7 @@ take_operand(void *context, const char *value)
 {
     struct drivers_request *const request = context;
     if (request->operand_count == request->wanted)
-        return cli_fail(CLI_USAGE, "what is '%s'? dextral %s", value, request->usage);
+        return cli_fail(CLI_USAGE, "what is '%s'? It is: dextral %s", value, request->usage);
     if (!*value)
         return cli_fail(CLI_USAGE, "an argument is empty: dextral %s", request->usage);
     request->operands[request->operand_count++] = value;
@@ -131,7 +131,7 @@ static int
 run_drivers(const struct cli_command *command, int argc, char **argv)
 {
     static const struct cli_task task = {take_option, take_operand, check_drivers, list_drivers};
-    struct drivers_request request = {.usage = "drivers takes no arguments"};
+    struct drivers_request request = {.usage = "drivers [--json]"};
     return cli_run_task(command, &task, &request, argc, argv);
 }
 

@@ -122,14 +122,13 @@ parse_gain(const char *text, double *ret_gain)
 static int
 set_client(struct set_request *request)
 {
-    const char *const which = request->operand_count == 5 ? request->operands[3] : "";
-    const char *const value = request->operand_count == 5 ? request->operands[4] : "";
+    const char *const which = request->operands[3];
+    const char *const value = request->operands[4];
     const bool is_volume = strcmp(which, "volume") == 0;
     double gain = 0.0;
     bool is_muted = false;
     if (!is_volume && strcmp(which, "mute") != 0)
-        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE client PROGRAM volume|mute VALUE",
-                        request->what);
+        return cli_fail(CLI_USAGE, "%s: a program has volume and mute; what is '%s'?", request->what, which);
     if (is_volume && !parse_gain(value, &gain))
         return cli_fail(CLI_USAGE, "%s: expected %s", request->what, CLI_GAIN_RANGE);
     if (!is_volume && !cli_parse_switch(value, &is_muted))
@@ -203,7 +202,7 @@ wait_until_listed(const struct set_request *request, double rate_hz, const char 
 }
 
 static int
-set_rate(const struct set_request *request)
+set_rate(struct set_request *request)
 {
     double rate = 0.0;
     if (!cli_parse_real(request->operands[2], 1.0, 1e9, &rate))
@@ -223,7 +222,7 @@ set_rate(const struct set_request *request)
 }
 
 static int
-set_io_frames(const struct set_request *request)
+set_io_frames(struct set_request *request)
 {
     uint64_t frames = 0;
     if (!cli_parse_unsigned(request->operands[2], 0, 1u << 24, &frames))
@@ -239,11 +238,8 @@ set_io_frames(const struct set_request *request)
 
 /* format output[:N]|input[:N] FORMAT */
 static int
-set_format(const struct set_request *request)
+set_format(struct set_request *request)
 {
-    if (request->operand_count != 4)
-        return cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE format output[:N]|input[:N] FORMAT",
-                        request->what);
     OSDictionary *description = NULL;
     IOUserAudioStreamDirection direction = IOUserAudioStreamDirectionOutput;
     IOUserAudioStreamBasicDescription format = {0};
@@ -277,7 +273,7 @@ make_property_value(const struct set_request *request, IOUserAudioCustomProperty
 
 /* property SELECTOR [QUALIFIER] VALUE */
 static int
-set_property(const struct set_request *request)
+set_property(struct set_request *request)
 {
     dx_custom_property_info info;
     const char *const address = request->operands[2];
@@ -376,30 +372,51 @@ set_default(const struct set_request *request)
     return code;
 }
 
+/* option NAME VALUE */
+static int
+set_option(struct set_request *request)
+{
+    return set_declared_option(request, request->operands[2], request->operands[3]);
+}
+
+/* control KEY VALUE */
+static int
+set_control_by_key(struct set_request *request)
+{
+    return set_control(request, request->operands[2], request->operands[3]);
+}
+
 /* What is set, by its first word. */
 static int
 set_what(struct set_request *request)
 {
-    const char *const what = request->operands[1];
+    static const struct {
+        const char *word;
+        int (*set)(struct set_request *request);
+        size_t least; // operands
+        size_t most;
+        const char *usage;
+    } words[] = {
+        {"rate", set_rate, 3, 3, "rate HZ"},
+        {"io-frames", set_io_frames, 3, 3, "io-frames N"},
+        {"format", set_format, 4, 4, "format output[:N]|input[:N] FORMAT"},
+        {"control", set_control_by_key, 4, 4, "control KEY VALUE"},
+        {"option", set_option, 4, 4, "option NAME VALUE"},
+        {"property", set_property, 4, 5, "property SELECTOR [QUALIFIER] VALUE"},
+        {"client", set_client, 5, 5, "client PROGRAM volume|mute VALUE"},
+    };
     const size_t count = request->operand_count;
-    if (strcmp(what, "client") == 0)
-        return set_client(request);
-    if (strcmp(what, "format") == 0)
-        return set_format(request);
-    if (strcmp(what, "property") == 0 && count > 3)
-        return set_property(request);
-    if (strcmp(what, "option") == 0 && count == 4)
-        return set_declared_option(request, request->operands[2], request->operands[3]);
-    if (strcmp(what, "control") == 0 && count == 4)
-        return set_control(request, request->operands[2], request->operands[3]);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(request->operands[1], words[i].word) != 0)
+            continue;
+        return count >= words[i].least && count <= words[i].most
+                   ? words[i].set(request)
+                   : cli_fail(CLI_USAGE, "%s: expected: dextral set DEVICE %s", request->what, words[i].usage);
+    }
     if (count != 3)
         return cli_fail(CLI_USAGE,
                         "%s: expected: dextral set DEVICE WHAT VALUE; put what has blanks between quotes",
                         request->what);
-    if (strcmp(what, "rate") == 0)
-        return set_rate(request);
-    if (strcmp(what, "io-frames") == 0)
-        return set_io_frames(request);
     return set_by_name(request);
 }
 

@@ -88,7 +88,7 @@ show s16/1ch/96000 get talk format input
 refuse 2 "it has: f32, s16, s24, s32 / 1ch / 44100, 96000" set talk format output s20
 refuse 2 "the device has no stream output:1" set talk format output:1 s16
 refuse 2 "the device has no stream sideways" set talk format sideways s16
-refuse 2 "FORMAT" set talk format output
+refuse 2 "expected: dextral set DEVICE format output[:N]|input[:N] FORMAT" set talk format output
 succeed set talk io-frames 128
 show 128 get talk io-frames
 refuse 2 "does not fit" set talk io-frames 8000
@@ -99,10 +99,15 @@ succeed set talk ppm -12.5
 show -12.5 get talk ppm
 succeed set talk option ppm 3
 show 3 get talk option ppm
+succeed set talk channels 3 # from the driver's next start on, and it has nothing to do
+wait_for 10 bash -c '"$1" list | grep -qE "^Talk .* 3 +3 +0$"' - "$dextral"
+succeed set talk channels 1
 refuse 2 "-1000 to 1000" set talk ppm 5000
 refuse 2 "the device has no control or option volume; its options: name" set talk volume 1
 refuse 2 "the device has no volume; it has: rate, io-frames" get talk volume
 refuse 2 "something is missing" set talk ppm
+refuse 2 "expected: dextral set DEVICE option NAME VALUE" set talk option ppm
+refuse 4 "the uid of a device stays" set talk uid talk2
 refuse 2 "too many arguments" set a b c d e f
 refuse 2 "put what has blanks between quotes" set talk ppm 1 2
 

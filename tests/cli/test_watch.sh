@@ -76,7 +76,8 @@ check '{(x["gain"], x["mute"]) for x in d["sessions"] if "output" in x} == {(0.2
 succeed set cable client dextral volume 1
 refuse 2 "decibels up to 24dB" set cable client dextral volume 30dB
 refuse 2 "expected on or off" set cable client dextral mute maybe
-refuse 2 "volume|mute" set cable client dextral loudness 1
+refuse 2 "a program has volume and mute; what is 'loudness'?" set cable client dextral loudness 1
+refuse 2 "client PROGRAM volume|mute VALUE" set cable client dextral volume
 
 # A driver that is killed is started again; its death is told, with the signal.
 driver=$(sed -nE 's/^  driver +.* process ([0-9]+),.*/\1/p' < <("$dextral" info cable))
