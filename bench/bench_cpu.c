@@ -42,7 +42,7 @@ static size_t
 start(enum kind kind)
 {
     static const char *const control[] = {"1333333", NULL}; // 64 frames at 48 kHz, in nanoseconds
-    static const char *const own[] = {"cpu", "64", "0", "1", NULL};
+    static const char *const own[] = {"cpu", "64", "0", "2", "1", NULL};
     const char *role = "jack";
     const char *const *arguments = NULL;
     size_t count = 0;

@@ -23,6 +23,9 @@ struct bench_report {
     _Atomic uint64_t glitches;  // of its signal, and see struct bench_signal
     _Atomic uint64_t latency_frames;
     _Atomic uint64_t reported_frames; // by the interface that it uses
+    _Atomic uint64_t longest_ns; // that it came too late
+    _Atomic uint64_t sounds;     // times that it was silent, and then was not
+    _Atomic uint64_t sound_ns;   // host time of the last
 };
 
 struct bench_shared {

@@ -47,6 +47,11 @@ bench_role_bare(struct bench_shared *shared, struct bench_report *report, char *
         const struct timespec due = {(time_t)(due_ns / 1000000000u), (long)(due_ns % 1000000000u)};
         while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
             ;
+        const uint64_t late_ns = bench_now_ns() - due_ns;
+        if (late_ns > atomic_load_explicit(&report->longest_ns, memory_order_relaxed))
+            atomic_store_explicit(&report->longest_ns, late_ns, memory_order_relaxed);
+        if (late_ns > 10 * period_ns) // the periods in between have passed
+            due_ns += late_ns / period_ns * period_ns;
         add(&report->callbacks, 1);
         tell_ready(report);
     }
@@ -58,6 +63,7 @@ bench_role_bare(struct bench_shared *shared, struct bench_report *report, char *
 struct own_client {
     struct bench_report *report;
     dx_client *client;
+    uint32_t channels;
     struct bench_signal signal;
     uint64_t lost_frames; // as told last
 };
@@ -68,7 +74,7 @@ pass(void *context, const dx_client_cycle *cycle, const void *input, void *outpu
     struct own_client *const own = context;
     const float *const in = input;
     float *const out = output;
-    for (uint32_t i = 0; i < 2 * cycle->frames; i++)
+    for (uint32_t i = 0; i < own->channels * cycle->frames; i++)
         out[i] = in[i] * 0.1f + 0.001f;
     add(&own->report->lost_frames, cycle->lost_frames - own->lost_frames);
     own->lost_frames = cycle->lost_frames;
@@ -82,7 +88,9 @@ pass_signal(void *context, const dx_client_cycle *cycle, const void *input, void
     const float *const in = input;
     float *const out = output;
     for (uint32_t i = 0; i < cycle->frames; i++)
-        out[2 * i] = bench_signal_pass(&own->signal, own->report, in[2 * i]);
+        out[own->channels * i] = bench_signal_pass(&own->signal, own->report, in[own->channels * i]);
+    add(&own->report->lost_frames, cycle->lost_frames - own->lost_frames);
+    own->lost_frames = cycle->lost_frames;
     add(&own->report->callbacks, 1);
 }
 
@@ -104,6 +112,7 @@ static void
 open_client(struct own_client *own, dx_device *device, dx_client_callback callback, char **arguments)
 {
     own->signal.latency = UINT32_MAX;
+    own->channels = (uint32_t)strtoul(arguments[3], NULL, 10);
     const dx_client_config config = {
         .size = sizeof config,
         .name = "bench",
@@ -132,7 +141,7 @@ bench_role_clients(struct bench_shared *shared, struct bench_report *report, cha
     static struct own_client clients[MOST_CLIENTS];
     dx_directory *directory = NULL;
     dx_device *const device = find_device(arguments[0], &directory);
-    const unsigned count = (unsigned)strtoul(arguments[3], NULL, 10) % (MOST_CLIENTS + 1u);
+    const unsigned count = (unsigned)strtoul(arguments[4], NULL, 10) % (MOST_CLIENTS + 1u);
     for (unsigned i = 0; i < count; i++) {
         clients[i].report = report;
         open_client(&clients[i], device, pass, arguments);

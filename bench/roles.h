@@ -6,16 +6,17 @@
 
 #include "child.h"
 
-/* A thread that wakes each period by clock_nanosleep(), FIFO where it may, and does nothing: PERIOD_NS. */
+/* A thread that wakes each period by clock_nanosleep(), FIFO where it may, and does nothing but see how late it is:
+ * PERIOD_NS. */
 int bench_role_bare(struct bench_shared *shared, struct bench_report *report, char **arguments);
 
 /*
- * Clients of a device of the machine with callbacks, which read and write all of their frames: UID FRAMES LEAD CLIENTS.
- * LEAD 0: as it is by default.  What is written is a tenth of what was read: many of them do not add up.
+ * Clients of a device of the machine with callbacks, which read and write all of their frames:
+ * UID FRAMES LEAD CHANNELS CLIENTS.  LEAD 0: as it is by default.  What is written is a tenth of what was read: many of them do not add up.
  */
 int bench_role_clients(struct bench_shared *shared, struct bench_report *report, char **arguments);
 
-/* One that sends its signal through the device: UID FRAMES LEAD. */
+/* One that sends its signal through the first channel of the device: UID FRAMES LEAD CHANNELS. */
 int bench_role_signal(struct bench_shared *shared, struct bench_report *report, char **arguments);
 
 /* The same two for JACK, and for PipeWire's library of that name: ports to play to and record from, apart by a blank. */
