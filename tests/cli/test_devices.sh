@@ -100,7 +100,10 @@ show -12.5 get talk ppm
 succeed set talk option ppm 3
 show 3 get talk option ppm
 succeed set talk channels 3 # from the driver's next start on, and it has nothing to do
-wait_for 10 bash -c '"$1" list | grep -qE "^Talk .* 3 +3 +0$"' - "$dextral"
+has_three_channels() {
+    "$dextral" list | grep -E '^Talk .* 3 +3 +0$'
+}
+wait_for 10 has_three_channels
 succeed set talk channels 1
 refuse 2 "-1000 to 1000" set talk ppm 5000
 refuse 2 "the device has no control or option volume; its options: name" set talk volume 1
