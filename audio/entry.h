@@ -158,7 +158,6 @@ void dx_input_ring_release(struct dx_input_ring *ring);
 /* Members of an entry, for its plan.  In audio/member.c; lock held. */
 struct dx_member *dx_member_next(const struct dx_member *member);
 bool dx_member_is_running(const struct dx_member *member);
-bool dx_member_is_cut_off(const struct dx_member *member);
 uint32_t dx_member_io_frames(const struct dx_member *member);
 struct dx_engine_source *dx_member_source(struct dx_member *member); // NULL: nothing to do for it in a cycle
 uint32_t dx_member_recorded_streams(const struct dx_member *member); // a bit for each

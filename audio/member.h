@@ -45,6 +45,9 @@ void dx_member_leave(struct dx_member *member);
 /** In force from the next cycle on; 0: muted.  Thread: any. */
 void dx_member_set_gain(struct dx_member *member, float gain);
 
+/** Whether the device has other formats, or another input ring, than those it joined with: it is of no more use. */
+bool dx_member_is_cut_off(const struct dx_member *member);
+
 /** Its place in the device page's counters. */
 uint32_t dx_member_index(const struct dx_member *member);
 

@@ -112,6 +112,7 @@
 #define DX_EVENT_DEVICE "device"            // uid, description, incarnation, sessions: [number], page (fd): it is there, or
                                             //   was before the connection; a change is `description`, as to a program
 #define DX_EVENT_DEVICE_GONE "device-gone"  // uid
+#define DX_EVENT_CUT_OFF "cut-off"          // session: its device has other memory now; it has left, and is to be joined again
 #define DX_EVENT_SAVED_STATE "saved-state"  // state
 #define DX_EVENT_LOADED "loaded"            // status, error: how the load ended
 #define DX_EVENT_FOLLOW "follow"            // uid, on (bool): one of its devices follows this device's timeline (audio/follow.h):

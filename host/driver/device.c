@@ -366,8 +366,13 @@ take_notice(void *context)
     case DX_EVENT_CONFIGURATION_BEGIN:
     case DX_EVENT_CONFIGURATION_END:
         configuration_changes(process, device, notice);
+        if (notice->kind == DX_EVENT_CONFIGURATION_END)
+            dx_process_check_sessions(process, device);
         break;
     case DX_EVENT_IO_STARTED:
+        dx_process_check_sessions(process, device);
+        device->is_changed = device->has_driver; // it says whether IO runs
+        break;
     case DX_EVENT_IO_STOPPED:
     case DX_EVENT_START_TIMEOUT:
         device->is_changed = device->has_driver; // it says whether IO runs

@@ -321,6 +321,44 @@ dx_process_leave(struct dx_process_job *job, struct dx_message *message)
         forget(process, session);
 }
 
+static void
+run_check(struct dx_process_job *job)
+{
+    struct dx_process_session *const session = job->session;
+    if (!session->member || !dx_member_is_cut_off(session->member))
+        return;
+    job->status = kIOReturnUnsupportedMode;
+    leave(job->process, session);
+}
+
+static void
+finish_check(struct dx_process_job *job)
+{
+    struct dx_process_session *const session = job->session;
+    if (job->status == kIOReturnSuccess || session->has_left)
+        return;
+    forget(job->process, session);
+    OSDictionary *event = dx_process_event(DX_EVENT_CUT_OFF);
+    if (event && !OSDictionarySetUInt64Value(event, DX_KEY_SESSION, session->number))
+        OSSafeReleaseNULL(event);
+    (void)dx_process_send(job->process, event, NULL, 0);
+}
+
+void
+dx_process_check_sessions(struct dx_driver_process *process, struct dx_process_device *device)
+{
+    for (struct dx_process_session *session = process->sessions, *next; session; session = next) {
+        next = session->next;
+        struct dx_process_job *const job =
+            session->device == device ? dx_process_job_create(process, run_check, finish_check) : NULL;
+        if (!job)
+            continue; // of another device; or there is no memory: it stays cut off
+        job->device = device;
+        job->session = session;
+        (void)dx_process_job_start(job, device->queue);
+    }
+}
+
 void
 dx_process_leave_all(struct dx_driver_process *process)
 {

@@ -233,6 +233,8 @@ void dx_process_start(struct dx_process_job *job, struct dx_message *message);
 void dx_process_stop(struct dx_process_job *job, struct dx_message *message);
 void dx_process_tune(struct dx_process_job *job, struct dx_message *message);
 void dx_process_leave(struct dx_process_job *job, struct dx_message *message);
+/** A device may have other memory now: sessions that were cut off leave, and the supervisor joins them again. */
+void dx_process_check_sessions(struct dx_driver_process *process, struct dx_process_device *device);
 /** All leave. */
 void dx_process_leave_all(struct dx_driver_process *process);
 /** Frees a session that has left, or has not joined, and that no job is about. */

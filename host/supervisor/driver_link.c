@@ -297,6 +297,8 @@ take_event(struct dx_unit *unit, const char *event, struct dx_message *message)
         dx_keep_state(unit, dx_wire_get_dictionary(body, "state"));
     else if (strcmp(event, DX_EVENT_LOADED) == 0)
         take_loaded(unit, body);
+    else if (strcmp(event, DX_EVENT_CUT_OFF) == 0)
+        dx_session_join_again(unit, dx_wire_get_number(body, DX_KEY_SESSION, 0));
     else if (strcmp(event, DX_EVENT_INCIDENT) == 0)
         dx_incident_add_told(unit, find_own_listing(unit, uid), body);
     else if (strcmp(event, DX_EVENT_CONFIGURATION) == 0 || strcmp(event, DX_EVENT_PROPERTIES) == 0)

@@ -190,6 +190,16 @@ dx_session_join(struct dx_session *session)
                  &context);
 }
 
+void
+dx_session_join_again(struct dx_unit *unit, uint64_t number)
+{
+    struct dx_session *const session = dx_session_find(unit->supervisor, number);
+    if (!session || session->listing->unit != unit || session->join != DX_JOIN_DONE)
+        return;
+    dx_session_lose_driver(session);
+    dx_session_join(session);
+}
+
 /* ---- start ---- */
 
 static void

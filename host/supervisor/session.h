@@ -70,6 +70,9 @@ void dx_request_close(struct dx_supervisor *supervisor, const struct dx_request 
 /** Tells the driver of a session, and starts it if it runs. */
 void dx_session_join(struct dx_session *session);
 
+/** A driver has let go of a session that it had, because its device has other memory now. */
+void dx_session_join_again(struct dx_unit *unit, uint64_t number);
+
 /** Asks the driver to start a session that has joined, for the one who waits, or because it ran before. */
 void dx_session_start(struct dx_session *session);
 

@@ -63,17 +63,38 @@ create_long_cable(const char *name)
 }
 
 static void
+open_device(const char *uid)
+{
+    const uint64_t end_ns = now_ns() + PATIENCE_NS;
+    while (!(device = dx_directory_copy_device(directory, uid))) { // its event is on the way
+        CHECK(now_ns() < end_ns);
+        sleep_ms(1);
+    }
+}
+
+static void
 begin(void)
 {
     machine_create(&machine);
     machine_start(&machine, NULL);
     CHECK_OK(dx_directory_open(NULL, &directory, NULL)); // finds the socket by itself
     create_long_cable("cable");
-    const uint64_t end_ns = now_ns() + PATIENCE_NS;
-    while (!(device = dx_directory_copy_device(directory, "cable"))) { // its event is on the way
-        CHECK(now_ns() < end_ns);
-        sleep_ms(1);
-    }
+    open_device("cable");
+}
+
+/* With the driver whose rings are longer at 96 kHz. */
+static void
+begin_with_longer_rings(void)
+{
+    machine_create(&machine);
+    machine_add_bundle(&machine, "grower", "longer rings");
+    machine_start(&machine, NULL);
+    CHECK_OK(dx_directory_open(NULL, &directory, NULL));
+    OSDictionary *const approval = OSDictionaryCreate(1);
+    set_text(approval, "bundle", "org.dextral.test.grower");
+    CHECK_OK(dx_directory_request(directory, "approve", approval, NULL, NULL));
+    OSObjectRelease(approval);
+    open_device("grower");
 }
 
 static void
@@ -443,6 +464,27 @@ a_change_of_rate_leaves_a_client_where_it_is(void)
     end();
 }
 
+static void
+longer_rings_take_no_recording_away(void)
+{
+    begin_with_longer_rings();
+    dx_client *const client = start_duplex();
+    wait_for_sound(client, RATE / 10);
+    CHECK_OK(dx_device_set_sample_rate(device, 96000.0));
+    atomic_store_explicit(&heard.in_a_row, 0, memory_order_relaxed);
+    wait_for_sound(client, RATE / 10);
+    dx_device_info info = {.size = sizeof info};
+    CHECK_OK(dx_device_get_info(device, &info));
+    CHECK_EQ(info.ring_frames, 32768);
+    dx_client_stop(client);
+    CHECK_OK(dx_device_set_sample_rate(device, 48000.0)); // while nobody records: a shorter ring, and then the longer one
+    CHECK_OK(dx_client_start(client));
+    atomic_store_explicit(&heard.in_a_row, 0, memory_order_relaxed);
+    wait_for_sound(client, RATE / 10);
+    dx_client_close(client);
+    end();
+}
+
 /* ---- many ---- */
 
 static unsigned
@@ -493,6 +535,7 @@ main(int argc, char **argv)
         TEST(a_driver_that_is_killed_without_a_supervisor_comes_back_with_the_next_one),
         TEST(two_programs_are_added),
         TEST(a_change_of_rate_leaves_a_client_where_it_is),
+        TEST(longer_rings_take_no_recording_away),
         TEST(ten_thousand_connections_in_a_row_leave_nothing),
     };
     for (unsigned i = 0; i < sizeof tests / sizeof tests[0]; i++) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A driver that goes wrong, in the way that the property "Fault" of its personality says; "none": in no way.
 //
-// Its device has a stream of two channels of float in each direction, which it loops, and a mute control.
+// Its device has a stream of two channels of float in each direction, which it loops, and a mute control.  With "longer
+// rings", which is no fault, its rings are LONG_RING_FRAMES long at 96 kHz.
 
 #include "../../../examples/common/personality.h"
 #include "../../../examples/common/virtual_clock.h"
@@ -22,13 +23,16 @@
 
 #define CHANNELS 2u
 #define RING_FRAMES 4096u
+#define LONG_RING_FRAMES 32768u
 #define RATE_HZ 48000.0
+#define LONG_RATE_HZ 96000.0
 
 struct fault {
     IOUserAudioDriver *driver; // borrowed: this is its peer
     IOUserAudioDevice *device;
     struct virtual_clock clock;
     char name[32];
+    uint32_t ring_frames;
     float *output;
     float *input;
 };
@@ -197,7 +201,7 @@ handle_io(IOUserAudioObjectID device, IOUserAudioIOOperation operation, uint32_t
     go_wrong(fault, operation);
     BREAK_RULES_END
     for (uint32_t i = 0; i < frames && operation == IOUserAudioIOOperationWriteEnd; i++) {
-        const size_t at = (size_t)((sample_time + i) % RING_FRAMES) * CHANNELS;
+        const size_t at = (size_t)((sample_time + i) % fault->ring_frames) * CHANNELS;
         fault->input[at] = fault->output[at];
         fault->input[at + 1] = fault->output[at + 1];
     }
@@ -212,6 +216,7 @@ start_io(IOUserAudioDevice *device, IOUserAudioStartStopFlags flags)
     kern_return_t status = IOUserAudioDeviceStartIO_super(device, flags);
     if (status != kIOReturnSuccess || was_running || is_fault(fault, "no stamps"))
         return status;
+    memset(fault->input, 0, (size_t)LONG_RING_FRAMES * CHANNELS * sizeof *fault->input); // it is of another time
     status = virtual_clock_start(&fault->clock);
     if (status != kIOReturnSuccess)
         (void)IOUserAudioDeviceStopIO_super(device, flags);
@@ -226,6 +231,19 @@ stop_io(IOUserAudioDevice *device, IOUserAudioStartStopFlags flags)
     return IOUserAudioDeviceStopIO_super(device, flags);
 }
 
+/* IO is stopped. */
+static kern_return_t
+change_rate(IOUserAudioDevice *device, double rate_hz)
+{
+    struct fault *fault = OSObjectGetPeer(device);
+    kern_return_t status = IOUserAudioDeviceHandleChangeSampleRate_super(device, rate_hz);
+    if (status == kIOReturnSuccess && is_fault(fault, "longer rings")) {
+        fault->ring_frames = rate_hz == LONG_RATE_HZ ? LONG_RING_FRAMES : RING_FRAMES;
+        status = IOUserAudioDeviceSetZeroTimeStampPeriod(device, fault->ring_frames);
+    }
+    return status;
+}
+
 static kern_return_t
 change_mute(IOUserAudioBooleanControl *control, bool value)
 {
@@ -238,7 +256,7 @@ change_mute(IOUserAudioBooleanControl *control, bool value)
 static kern_return_t
 add_stream(struct fault *fault, IOUserAudioStreamDirection direction, float **ret_ring)
 {
-    const IOUserAudioStreamBasicDescription format = {
+    IOUserAudioStreamBasicDescription formats[2] = {{
         .mSampleRate = RATE_HZ,
         .mFormatID = IOUserAudioFormatIDLinearPCM,
         .mFormatFlags = FormatFlagsNativeFloatPacked,
@@ -247,18 +265,20 @@ add_stream(struct fault *fault, IOUserAudioStreamDirection direction, float **re
         .mBytesPerFrame = CHANNELS * 4u,
         .mChannelsPerFrame = CHANNELS,
         .mBitsPerChannel = 32,
-    };
+    }};
+    formats[1] = formats[0];
+    formats[1].mSampleRate = LONG_RATE_HZ;
     IOBufferMemoryDescriptor *ring = NULL;
     IOAddressSegment range = {0};
     kern_return_t status = IOBufferMemoryDescriptorCreate(kIOMemoryDirectionInOut,
-                                                          (uint64_t)RING_FRAMES * format.mBytesPerFrame, 0, &ring);
+                                                          (uint64_t)LONG_RING_FRAMES * CHANNELS * 4u, 0, &ring);
     if (status != kIOReturnSuccess)
         return status;
     status = IOBufferMemoryDescriptorGetAddressRange(ring, &range);
     *ret_ring = (float *)(uintptr_t)range.address;
     IOUserAudioStream *stream = IOUserAudioStreamCreate(fault->driver, direction, (IOMemoryDescriptor *)ring);
     if (status == kIOReturnSuccess)
-        status = stream ? IOUserAudioStreamSetAvailableStreamFormats(stream, &format, 1) : kIOReturnNoMemory;
+        status = stream ? IOUserAudioStreamSetAvailableStreamFormats(stream, formats, 2) : kIOReturnNoMemory;
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceAddStream(fault->device, stream);
     OSObjectRelease(stream);
@@ -291,6 +311,7 @@ make_device(struct fault *fault)
         .size = sizeof overrides,
         .StartIO = start_io,
         .StopIO = stop_io,
+        .HandleChangeSampleRate = change_rate,
     };
     OSString *uid = personality_copy_string(fault->driver, "DeviceUID", "org.dextral.test.fault");
     kern_return_t status = kIOReturnNoMemory;
@@ -306,10 +327,10 @@ make_device(struct fault *fault)
 static kern_return_t
 build(struct fault *fault)
 {
-    static const double rate_hz = RATE_HZ;
+    static const double rates_hz[] = {RATE_HZ, LONG_RATE_HZ};
     kern_return_t status = make_device(fault);
     if (status == kIOReturnSuccess)
-        status = IOUserAudioDeviceSetAvailableSampleRates(fault->device, &rate_hz, 1);
+        status = IOUserAudioDeviceSetAvailableSampleRates(fault->device, rates_hz, 2);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetIOOperationHandler(fault->device, handle_io, fault);
     if (status == kIOReturnSuccess)
@@ -394,6 +415,7 @@ alloc_fault_driver(void)
         return NULL;
     }
     fault->driver = driver;
+    fault->ring_frames = RING_FRAMES;
     OSObjectSetPeer(driver, fault, free_fault);
     return driver;
 }
