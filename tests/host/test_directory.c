@@ -891,38 +891,71 @@ take_signal(int number)
     atomic_fetch_add_explicit(&signals_taken, 1, memory_order_relaxed);
 }
 
-/* All threads but the caller's have every signal blocked that can be. */
+/* A line of /proc about the one thread that a directory has: what follows `key`. */
 static void
-check_signals_are_blocked(void)
+read_thread(const char *key, char *ret_value, size_t bytes)
 {
     char path[64];
-    unsigned others = 0;
+    char line[256];
+    unsigned threads = 0;
     DIR *const tasks = opendir("/proc/self/task");
     for (const struct dirent *entry; (entry = readdir(tasks));) {
         if (entry->d_name[0] == '.')
             continue;
-        char name[32] = "";
-        (void)snprintf(path, sizeof path, "/proc/self/task/%.20s/comm", entry->d_name);
-        FILE *file = fopen(path, "re");
-        CHECK(file && fgets(name, sizeof name, file));
-        (void)fclose(file);
-        if (strcmp(name, "dextral\n") != 0)
-            continue;
-        others++;
         (void)snprintf(path, sizeof path, "/proc/self/task/%.20s/status", entry->d_name);
-        file = fopen(path, "re");
-        char line[256];
-        unsigned long long blocked = 0;
+        FILE *const file = fopen(path, "re");
+        CHECK(file && fgets(line, sizeof line, file));
+        const bool is_it = strcmp(line, "Name:\tdextral\n") == 0;
+        threads += is_it;
         while (fgets(line, sizeof line, file))
-            (void)sscanf(line, "SigBlk: %llx", &blocked);
+            if (is_it && strncmp(line, key, strlen(key)) == 0)
+                (void)snprintf(ret_value, bytes, "%s", line + strlen(key));
         (void)fclose(file);
-        /* All but KILL, STOP and the two that the C library keeps for itself. */
-        const unsigned long long wanted =
-            ~((1ull << (SIGKILL - 1)) | (1ull << (SIGSTOP - 1)) | (1ull << 31) | (1ull << 32) | (1ull << 33));
-        CHECK_EQ(blocked & wanted, wanted);
     }
     (void)closedir(tasks);
-    CHECK_EQ(others, 1);
+    CHECK_EQ(threads, 1);
+}
+
+static void
+check_signals_are_blocked(void)
+{
+    char value[64] = "";
+    read_thread("SigBlk:", value, sizeof value);
+    /* All but KILL, STOP and those that the C library keeps for itself. */
+    const unsigned long long wanted =
+        ~((1ull << (SIGKILL - 1)) | (1ull << (SIGSTOP - 1)) | (1ull << 31) | (1ull << 32) | (1ull << 33));
+    CHECK_EQ(strtoull(value, NULL, 16) & wanted, wanted);
+}
+
+static unsigned long long
+count_switches(void)
+{
+    char own[64] = "", forced[64] = "";
+    read_thread("voluntary_ctxt_switches:", own, sizeof own);
+    read_thread("nonvoluntary_ctxt_switches:", forced, sizeof forced);
+    return strtoull(own, NULL, 10) + strtoull(forced, NULL, 10);
+}
+
+static void
+a_directory_that_nothing_happens_to_does_not_wake(void)
+{
+    begin();
+    (void)fake_add_device(&fake, "uid.a", "A");
+    fake_start(&fake);
+    dx_directory *const directory = open_directory(true, 0);
+    settle(directory);
+    /* Until it sleeps; from then on its count stays. */
+    char state[64] = "";
+    do
+        read_thread("State:", state, sizeof state);
+    while (!strchr(state, 'S'));
+    (void)usleep(100000);
+    const unsigned long long before = count_switches();
+    (void)sleep(2);
+    CHECK_EQ(count_switches(), before);
+    dx_directory_close(directory);
+    fake_stop(&fake);
+    end();
 }
 
 static void
@@ -1027,6 +1060,7 @@ main(void)
     RUN(it_connects_again_by_itself_and_tells_what_has_changed);
     RUN(without_need_it_connects_again_only_when_it_is_asked);
     RUN(who_waits_for_an_answer_is_told_when_the_supervisor_goes);
+    RUN(a_directory_that_nothing_happens_to_does_not_wake);
     RUN(its_thread_takes_no_signals_and_raises_none);
     RUN(a_child_after_fork_can_only_close);
     RUN(ten_thousand_connections_leave_nothing);
