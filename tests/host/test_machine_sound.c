@@ -8,6 +8,7 @@
 
 #include <dextral/dextral.h>
 
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -487,14 +488,18 @@ longer_rings_take_no_recording_away(void)
 
 /* ---- many ---- */
 
+/* 0: they may not be looked at, as this user is not root. */
 static unsigned
 count_descriptors_of(pid_t pid)
 {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%ld/fd", (long)pid);
     DIR *const folder = opendir(path);
-    CHECK(folder);
     unsigned number = 0;
+    if (!folder) {
+        CHECK(errno == EACCES && geteuid() != 0);
+        return 0;
+    }
     while (readdir(folder))
         number++;
     (void)closedir(folder);
