@@ -111,9 +111,9 @@ dx_file_read(const char *path, size_t max_bytes, char **ret_bytes, size_t *ret_l
     return status;
 }
 
-/* Writes all of it, to the disk.  @return 0 or errno. */
+/* Writes all of it.  @return 0 or errno. */
 static int
-write_all(int descriptor, const char *bytes, size_t length)
+write_all(int descriptor, const char *bytes, size_t length, bool is_flushed)
 {
     while (length > 0) {
         const ssize_t written = write(descriptor, bytes, length);
@@ -124,17 +124,17 @@ write_all(int descriptor, const char *bytes, size_t length)
             length -= (size_t)written;
         }
     }
-    return fsync(descriptor) == 0 ? 0 : errno;
+    return !is_flushed || fsync(descriptor) == 0 ? 0 : errno;
 }
 
 /* @return 0 or errno. */
 static int
-write_file(const char *path, const void *bytes, size_t length)
+write_file(const char *path, const void *bytes, size_t length, bool is_flushed)
 {
     const int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (descriptor < 0)
         return errno;
-    const int code = write_all(descriptor, bytes, length);
+    const int code = write_all(descriptor, bytes, length, is_flushed);
     const int close_code = close(descriptor) == 0 ? 0 : errno; // a full disk may show here first
     return code ? code : close_code;
 }
@@ -150,8 +150,8 @@ flush_folder(const char *folder)
     (void)close(descriptor);
 }
 
-kern_return_t
-dx_file_replace(const char *path, const void *bytes, size_t length, dx_error *error)
+static kern_return_t
+replace_file(const char *path, const void *bytes, size_t length, bool is_flushed, dx_error *error)
 {
     /* One name for the new file: what a crash left is written over, and does not add up. */
     const char *const name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
@@ -160,12 +160,13 @@ dx_file_replace(const char *path, const void *bytes, size_t length, dx_error *er
     if (asprintf(&new_path, "%.*s.%s.new", folder_length, path, name) < 0)
         return dx_error_set(error, kIOReturnNoMemory, "no memory to write %s", path);
 
-    int code = write_file(new_path, bytes, length);
+    int code = write_file(new_path, bytes, length, is_flushed);
     if (code == 0 && rename(new_path, path) != 0)
         code = errno;
     if (code == 0) {
         new_path[folder_length] = '\0';
-        flush_folder(folder_length ? new_path : ".");
+        if (is_flushed)
+            flush_folder(folder_length ? new_path : ".");
     } else {
         (void)unlink(new_path);
     }
@@ -174,4 +175,16 @@ dx_file_replace(const char *path, const void *bytes, size_t length, dx_error *er
         return kIOReturnSuccess;
     return dx_error_set(error, code == ENOSPC || code == EDQUOT ? kIOReturnNoSpace : kIOReturnNotWritable,
                         "cannot write %s: %s; it is as it was before", path, strerror(code));
+}
+
+kern_return_t
+dx_file_replace(const char *path, const void *bytes, size_t length, dx_error *error)
+{
+    return replace_file(path, bytes, length, true, error);
+}
+
+kern_return_t
+dx_file_replace_unflushed(const char *path, const void *bytes, size_t length, dx_error *error)
+{
+    return replace_file(path, bytes, length, false, error);
 }

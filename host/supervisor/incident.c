@@ -92,7 +92,8 @@ write_own(const struct dx_supervisor *supervisor)
     OSData *const data = OSSerializationCreateFromObject(supervisor->incidents->own);
     char *const path = dx_join_path(supervisor->runtime_folder, FILE_NAME);
     if (data && path &&
-        dx_file_replace(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error) != kIOReturnSuccess)
+        dx_file_replace_unflushed(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error) !=
+            kIOReturnSuccess)
         dx_log("%s", error.message);
     OSObjectRelease(data);
     free(path);

@@ -58,7 +58,7 @@ write_value(struct dx_supervisor *supervisor, const char *kind, const char *name
     char *const path = make_path(supervisor, kind, name, &error);
     OSData *const data = path ? OSSerializationCreateFromObject(value) : NULL;
     if (data && OSDataGetLength(data) <= MAX_FILE_BYTES)
-        status = dx_file_replace(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error);
+        status = dx_file_replace_unflushed(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error);
     else if (path)
         status = dx_error_set(&error, kIOReturnNoSpace, "%s: too much to keep", name);
     complain(supervisor, status, &error);

@@ -52,8 +52,8 @@ dx_registry_write(struct dx_supervisor *supervisor)
            OSDictionarySetUInt64Value(root, DX_KEY_INCARNATION, supervisor->incarnation);
     OSData *const data = done ? OSSerializationCreateFromObject(root) : NULL;
     dx_error error = {"no memory"};
-    if (!data ||
-        dx_file_replace(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error) != kIOReturnSuccess)
+    if (!data || dx_file_replace_unflushed(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error) !=
+                     kIOReturnSuccess)
         dx_log("a later supervisor would not know the drivers of this one: %s", error.message);
     OSObjectRelease(data);
     OSObjectRelease(root);

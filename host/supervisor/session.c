@@ -327,6 +327,8 @@ answer_open(struct dx_session *session)
         dx_session_join(session);
     } else if (unit->state == DX_UNIT_LOST) {
         dx_loop_timer_set(session->open_timer, UNCLAIMED_NS + OPEN_WAIT_NS);
+    } else if (unit->state == DX_UNIT_RUNNING) { // it has connected, and is about to tell of the device
+        dx_loop_timer_set(session->open_timer, OPEN_WAIT_NS);
     } else {
         dx_session_answer_alone(session);
     }

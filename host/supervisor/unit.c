@@ -22,11 +22,10 @@
 
 /* Restarts: see docs/design/machine.md. */
 #define PAUSE_WINDOW_NS (10 * DX_NS_PER_S)
-#define PAUSE_FROM_END 3u
 #define PAUSE_FIRST_NS (DX_NS_PER_S / 4)
 #define PAUSE_MOST_NS (30 * DX_NS_PER_S)
 #define GIVE_UP_WINDOW_NS (300 * DX_NS_PER_S)
-#define HEALTHY_NS (5 * DX_NS_PER_S)
+#define HEALTHY_NS (3 * DX_NS_PER_S)
 
 static void unit_timer(void *context);
 
@@ -224,7 +223,8 @@ start_unit(struct dx_unit *unit)
 void
 dx_unit_restart(struct dx_unit *unit)
 {
-    unit->end_count = 0;
+    memset(unit->ends_ns, 0, sizeof unit->ends_ns);
+    memset(unit->early_ends_ns, 0, sizeof unit->early_ends_ns);
     unit->pause_ns = 0;
     if (unit->pid <= 0) {
         start_unit(unit);
@@ -316,38 +316,45 @@ lose_devices(struct dx_unit *unit)
     dx_user_clients_leave_unit(unit);
 }
 
+/* Puts a time in front of the others.  @return the oldest. */
+static uint64_t
+push_time(uint64_t *times_ns, size_t count, uint64_t now_ns)
+{
+    memmove(&times_ns[1], &times_ns[0], (count - 1) * sizeof times_ns[0]);
+    times_ns[0] = now_ns;
+    return times_ns[count - 1];
+}
+
 /* Counts an unexpected end.  @return whether it is to be started again, after unit->pause_ns. */
 static bool
-count_end(struct dx_unit *unit, uint64_t now_ns)
+count_end(struct dx_unit *unit, uint64_t now_ns, uint64_t life_ns)
 {
-    if (unit->loaded_ns && now_ns - unit->loaded_ns >= HEALTHY_NS)
-        unit->end_count = 0;
-    memmove(&unit->ends_ns[1], &unit->ends_ns[0], (DX_UNIT_ENDS - 1) * sizeof unit->ends_ns[0]);
-    unit->ends_ns[0] = now_ns;
-    unit->end_count += unit->end_count < DX_UNIT_ENDS;
-    if (unit->end_count == DX_UNIT_ENDS && now_ns - unit->ends_ns[DX_UNIT_ENDS - 1] <= GIVE_UP_WINDOW_NS)
-        return false;
-
-    const bool is_storm =
-        unit->end_count >= PAUSE_FROM_END && now_ns - unit->ends_ns[PAUSE_FROM_END - 1] <= PAUSE_WINDOW_NS;
-    if (unit->pause_ns && unit->end_count >= PAUSE_FROM_END)
-        unit->pause_ns = unit->pause_ns * 2 < PAUSE_MOST_NS ? unit->pause_ns * 2 : PAUSE_MOST_NS;
+    const uint64_t third_ns = push_time(unit->ends_ns, DX_UNIT_STORM_ENDS, now_ns);
+    const bool is_storm = third_ns && now_ns - third_ns <= PAUSE_WINDOW_NS;
+    if (!is_storm)
+        unit->pause_ns = 0;
+    else if (unit->pause_ns == 0)
+        unit->pause_ns = PAUSE_FIRST_NS;
     else
-        unit->pause_ns = is_storm ? PAUSE_FIRST_NS : 0;
-    return true;
+        unit->pause_ns = unit->pause_ns * 2 < PAUSE_MOST_NS ? unit->pause_ns * 2 : PAUSE_MOST_NS;
+
+    /* Who kills a healthy driver now and then does not lose it. */
+    if (life_ns >= HEALTHY_NS)
+        return true;
+    const uint64_t last_ns = push_time(unit->early_ends_ns, DX_UNIT_EARLY_ENDS, now_ns);
+    return !last_ns || now_ns - last_ns > GIVE_UP_WINDOW_NS;
 }
 
 static void
-restart_after_end(struct dx_unit *unit, const char *how)
+restart_after_end(struct dx_unit *unit, const char *how, uint64_t life_ns)
 {
     dx_error why;
-    const uint64_t now_ns = dx_now_ns();
-    if (!count_end(unit, now_ns)) {
+    if (!count_end(unit, dx_now_ns(), life_ns)) {
         (void)dx_error_set(
             &why, kIOReturnSuccess,
             "given up: the driver ended %u times within 5 minutes, and the last time it %s; see `dextral "
             "incidents`, and start it again with `dextral restart`",
-            DX_UNIT_ENDS, how);
+            DX_UNIT_EARLY_ENDS, how);
         dx_unit_fail(unit, DX_UNIT_FAILED, why.message);
         dx_incident_add_failure(unit);
         return;
@@ -381,6 +388,7 @@ dx_unit_ended(struct dx_unit *unit, const char *how)
         dx_log("%s: the driver's process %ld %s", unit->key, (long)unit->pid, reason.message);
         dx_incident_add_death(unit, reason.message);
     }
+    const uint64_t life_ns = unit->loaded_ns ? dx_now_ns() - unit->loaded_ns : 0;
     dx_unit_forget_process(unit);
     lose_devices(unit);
     dx_registry_write(supervisor);
@@ -403,7 +411,7 @@ dx_unit_ended(struct dx_unit *unit, const char *how)
     (void)dx_error_set(&sentence, kIOReturnSuccess, "the driver's process %s", reason.message);
     dx_unit_end_calls(unit, true, kIOReturnNotResponding, sentence.message);
     if (count_sessions(unit) > 0 || unit->calls || unit->is_learning)
-        restart_after_end(unit, reason.message);
+        restart_after_end(unit, reason.message, life_ns);
     else
         set_state(unit, DX_UNIT_IDLE);
 }

@@ -17,7 +17,8 @@ enum dx_unit_state {
     DX_UNIT_LOST,       ///< runs from before this supervisor, and has not connected yet
 };
 
-#define DX_UNIT_ENDS 8u // so many unexpected ends are remembered
+#define DX_UNIT_STORM_ENDS 3u // so many unexpected ends within 10 s are followed by pauses
+#define DX_UNIT_EARLY_ENDS 8u // so many of drivers that had hardly run are too many
 
 struct dx_unit {
     struct dx_unit *next;
@@ -53,8 +54,8 @@ struct dx_unit {
     bool is_idle;                // the timer is set for its end
 
     /* Unexpected ends, the newest first. */
-    uint64_t ends_ns[DX_UNIT_ENDS];
-    uint32_t end_count;
+    uint64_t ends_ns[DX_UNIT_STORM_ENDS];
+    uint64_t early_ends_ns[DX_UNIT_EARLY_ENDS];
     uint64_t pause_ns;
 
     struct dx_call *calls; // the newest first
