@@ -137,11 +137,16 @@ get_poll_events(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned int count, un
         return -EINVAL;
     struct dx_alsa_stream *const stream = find_stream(io);
     const unsigned events =
-        stream ? dx_alsa_stream_get_events(stream, io->appl_ptr) : DX_ALSA_READY | DX_ALSA_FAILED;
+        stream ? dx_alsa_stream_get_events(stream, io->appl_ptr) : DX_ALSA_READY | DX_ALSA_STOPPED | DX_ALSA_GONE;
+    /* alsa-lib tells by the state what the error was. */
+    if (events & DX_ALSA_GONE)
+        set_gone(io);
+    else if (events & DX_ALSA_XRUN)
+        (void)snd_pcm_ioplug_set_state(io, SND_PCM_STATE_XRUN); // cannot fail
     *ret_events = 0;
     if (events & DX_ALSA_READY)
         *ret_events |= io->stream == SND_PCM_STREAM_PLAYBACK ? POLLOUT : POLLIN;
-    if (events & DX_ALSA_FAILED)
+    if (events & DX_ALSA_STOPPED)
         *ret_events |= POLLERR;
     return 0;
 }
@@ -167,7 +172,10 @@ hw_params(snd_pcm_ioplug_t *io, snd_pcm_hw_params_t *params)
     };
     if (!dx_alsa_find_format(io->format, &setup.format))
         return -EINVAL;
-    return dx_alsa_stream_open(pcm->device.device, &setup, io->poll_fd, &pcm->stream);
+    const int r = dx_alsa_stream_open(pcm->device.device, &setup, io->poll_fd, &pcm->stream);
+    if (r == -EBUSY)
+        SNDERR("dextral: %s is for one program at a time, and another one has it", dx_device_uid(pcm->device.device));
+    return r;
 }
 
 static int

@@ -982,7 +982,11 @@ dx_alsa_stream_get_events(struct dx_alsa_stream *stream, uint64_t application)
     set_alarm(stream, now, !is_due);
     unsigned events = is_due ? DX_ALSA_READY : 0;
     if (stream->state == STATE_SETUP || stream->state == STATE_XRUN || stream->state == STATE_GONE)
-        events |= DX_ALSA_FAILED;
+        events |= DX_ALSA_STOPPED;
+    if (stream->state == STATE_XRUN)
+        events |= DX_ALSA_XRUN;
+    if (stream->state == STATE_GONE)
+        events |= DX_ALSA_GONE;
     pthread_mutex_unlock(&stream->lock);
     return events;
 }

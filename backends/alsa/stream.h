@@ -91,8 +91,10 @@ void dx_alsa_stream_read(struct dx_alsa_stream *stream, uint64_t application, vo
 
 /** What a program that was woken has to do. */
 enum {
-    DX_ALSA_READY = 1u << 0,  // at least available_min frames are available
-    DX_ALSA_FAILED = 1u << 1, // it is not, or no longer, in a state in which frames move
+    DX_ALSA_READY = 1u << 0,   // at least available_min frames are available, or what was drained was heard
+    DX_ALSA_STOPPED = 1u << 1, // it is in no state in which frames will move
+    DX_ALSA_XRUN = 1u << 2,    // because frames were lost
+    DX_ALSA_GONE = 1u << 3,    // because the device is no longer what it was opened as
 };
 
 /** DX_ALSA_... bits; where there is nothing to do, the timer is set to when there will be. */

@@ -385,6 +385,17 @@ running_dry_is_an_xrun(void)
 }
 
 static void
+a_program_that_only_polls_learns_of_an_xrun(void)
+{
+    snd_pcm_t *const pcm = open_player(0);
+    set_software(pcm, 1, 0, BUFFER_FRAMES + 1000u);
+    write_numbers(pcm, 1, 2400);
+    CHECK_EQ(snd_pcm_wait(pcm, 5000), -EPIPE);
+    CHECK_EQ(snd_pcm_state(pcm), SND_PCM_STATE_XRUN);
+    CHECK_ALSA(snd_pcm_close(pcm));
+}
+
+static void
 not_reading_in_time_is_an_xrun(void)
 {
     snd_pcm_t *const pcm = open_sized(SND_PCM_STREAM_CAPTURE, 0, PERIOD_FRAMES, BUFFER_FRAMES);
@@ -624,6 +635,7 @@ main(void)
     RUN(what_is_dropped_is_not_heard);
     RUN(a_reset_drops_what_is_written_and_goes_on);
     RUN(running_dry_is_an_xrun);
+    RUN(a_program_that_only_polls_learns_of_an_xrun);
     RUN(not_reading_in_time_is_an_xrun);
     RUN(with_a_stop_threshold_at_the_boundary_nothing_is_an_xrun);
     RUN(a_poll_ends_when_there_is_room_and_not_before);
