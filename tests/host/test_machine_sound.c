@@ -83,6 +83,7 @@ begin(void)
     open_device("cable");
 }
 
+#ifdef HAS_BUNDLES
 /* With the driver whose rings are longer at 96 kHz. */
 static void
 begin_with_longer_rings(void)
@@ -97,6 +98,7 @@ begin_with_longer_rings(void)
     OSObjectRelease(approval);
     open_device("grower");
 }
+#endif
 
 static void
 end(void)
@@ -465,6 +467,7 @@ a_change_of_rate_leaves_a_client_where_it_is(void)
     end();
 }
 
+#ifdef HAS_BUNDLES
 static void
 longer_rings_take_no_recording_away(void)
 {
@@ -485,6 +488,7 @@ longer_rings_take_no_recording_away(void)
     dx_client_close(client);
     end();
 }
+#endif
 
 /* ---- many ---- */
 
@@ -540,7 +544,9 @@ main(int argc, char **argv)
         TEST(a_driver_that_is_killed_without_a_supervisor_comes_back_with_the_next_one),
         TEST(two_programs_are_added),
         TEST(a_change_of_rate_leaves_a_client_where_it_is),
+#ifdef HAS_BUNDLES
         TEST(longer_rings_take_no_recording_away),
+#endif
         TEST(ten_thousand_connections_in_a_row_leave_nothing),
     };
     for (unsigned i = 0; i < sizeof tests / sizeof tests[0]; i++) {
