@@ -66,7 +66,7 @@
 #define DX_OP_RESTART "restart"         // bundle or uid: the new version takes over
 #define DX_OP_GRANT "grant"             // bundle, program (path), revoke (bool): it may open its user clients
 #define DX_OP_INCIDENTS "incidents"     // uid (none: all), since (host ns) -> incidents: [{uid, host-ns, device-time,
-                                        //   cause (string), frames, client (session), client-name, text,
+                                        //   cause (string), frames, count, client (session), client-name, text,
                                         //   intervals: {cause: ns}}], oldest first; left-out: how many did not fit
 #define DX_OP_RECORDING "recording"     // uid -> recording (fd), read-only: to be read, not mapped, as its writer may cut it
 #define DX_OP_USER_CLIENT_OPEN "user-client-open"   // bundle or uid, type -> connection

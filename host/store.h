@@ -87,7 +87,7 @@ kern_return_t dx_file_read(const char *path, size_t max_bytes, char **ret_bytes,
  */
 kern_return_t dx_file_replace(const char *path, const void *bytes, size_t length, dx_error *error);
 
-/** The same, but not flushed to the disk: for what may be lost when the machine stops, and is written without waiting. */
+/** The same without a flush to the disk, and so without waiting: for what may be lost when the machine stops. */
 kern_return_t dx_file_replace_unflushed(const char *path, const void *bytes, size_t length, dx_error *error);
 
 #endif /* DX_HOST_STORE_H */

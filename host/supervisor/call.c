@@ -13,6 +13,7 @@
 
 #define START_TIMEOUT_NS (5 * DX_NS_PER_S)   // for a driver to come
 #define ANSWER_TIMEOUT_NS (30 * DX_NS_PER_S) // for its answer
+#define MAX_WAITING_FDS 2048u                // of a unit's calls that have not been sent
 
 struct dx_call {
     struct dx_call *next;
@@ -36,10 +37,18 @@ dx_call_create(const char *operation)
 }
 
 static void
-free_call(struct dx_call *call)
+close_fds(struct dx_call *call)
 {
     for (uint32_t i = 0; i < call->fd_count; i++)
         close(call->fds[i]);
+    call->unit->waiting_fds -= call->fd_count;
+    call->fd_count = 0;
+}
+
+static void
+free_call(struct dx_call *call)
+{
+    close_fds(call);
     OSObjectRelease(call->request);
     dx_loop_timer_destroy(call->timer);
     free(call);
@@ -78,9 +87,7 @@ send_call(struct dx_call *call)
     const int r =
         unit->channel ? dx_channel_send(unit->channel, call->request, call->fds, call->fd_count) : -EPIPE;
     OSSafeReleaseNULL(call->request);
-    for (uint32_t i = 0; i < call->fd_count; i++)
-        close(call->fds[i]);
-    call->fd_count = 0;
+    close_fds(call);
     dx_loop_timer_set(call->timer, ANSWER_TIMEOUT_NS);
     /* Of a connection that is lost the end of the process tells, or the time. */
     if (r == -EMSGSIZE)
@@ -98,6 +105,7 @@ keep_fds(struct dx_call *call, const int *fds, uint32_t fd_count)
         if (copy < 0)
             return false;
         call->fds[call->fd_count++] = copy;
+        call->unit->waiting_fds++;
     }
     return true;
 }
@@ -112,8 +120,8 @@ create_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32_
     call->id = ++unit->last_call;
     call->request = OSObjectRetain(request);
     call->timer = dx_loop_timer_create(unit->supervisor->loop, call_is_late, call);
-    if (!call->timer || fd_count > DX_WIRE_MAX_FDS || !keep_fds(call, fds, fd_count) ||
-        !OSDictionarySetUInt64Value(request, DX_KEY_ID, call->id)) {
+    if (!call->timer || fd_count > DX_WIRE_MAX_FDS || unit->waiting_fds + fd_count > MAX_WAITING_FDS ||
+        !keep_fds(call, fds, fd_count) || !OSDictionarySetUInt64Value(request, DX_KEY_ID, call->id)) {
         free_call(call);
         return NULL;
     }
@@ -144,7 +152,7 @@ dx_unit_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32
         sentence = "the driver has not answered thousands of requests";
     } else if (!request || !(call = create_call(unit, request, fds, fd_count))) {
         status = kIOReturnNoMemory;
-        sentence = "no memory to ask the driver";
+        sentence = "no memory or descriptor to ask the driver";
     }
     OSObjectRelease(request);
     context = context ? context : &nobody;

@@ -19,7 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_BEFORE 32u // devices that `load` tells of: each takes a descriptor
+#define MAX_DEVICES 256u // of one driver
+#define MAX_BEFORE 32u   // devices that `load` tells of: each takes a descriptor
 
 /* ---- load ---- */
 
@@ -148,6 +149,15 @@ find_own_listing(const struct dx_unit *unit, const char *uid)
     return listing && listing->unit == unit ? listing : NULL;
 }
 
+static uint32_t
+count_listings(const struct dx_unit *unit)
+{
+    uint32_t count = 0;
+    for (const struct dx_listing *listing = unit->supervisor->listings; listing; listing = listing->next)
+        count += listing->unit == unit;
+    return count;
+}
+
 /* A declared device has one device, its own; a bundle whatever nobody else has. */
 static struct dx_listing *
 find_or_create_listing(struct dx_unit *unit, const char *uid, const OSDictionary *description)
@@ -155,7 +165,7 @@ find_or_create_listing(struct dx_unit *unit, const char *uid, const OSDictionary
     struct dx_listing *const listing = dx_listing_find(unit->supervisor, uid);
     if (listing)
         return listing->unit == unit ? listing : NULL;
-    if (unit->declared_uid)
+    if (unit->declared_uid || count_listings(unit) >= MAX_DEVICES)
         return NULL;
     return dx_listing_create(unit->supervisor, unit, uid, description);
 }
@@ -305,7 +315,7 @@ take_event(struct dx_unit *unit, const char *event, struct dx_message *message)
         pass_event(unit, body);
     else if (strcmp(event, DX_EVENT_COMPLETION) == 0)
         dx_user_client_complete(unit, message);
-    else if (strcmp(event, DX_EVENT_FOLLOW) == 0 && uid)
+    else if (strcmp(event, DX_EVENT_FOLLOW) == 0 && uid && strlen(uid) < DX_MAX_TEXT_BYTES)
         dx_unit_follow(unit, uid, dx_wire_get_bool(body, "on"));
     else
         dx_log_detail(unit->supervisor, "%s: unknown event %s", unit->key, event);

@@ -7,6 +7,7 @@
 #include "host/error.h"
 #include "host/protocol.h"
 #include "host/store.h"
+#include "host/supervisor/keep.h"
 #include "host/supervisor/listing.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct session_name {
 
 struct dx_incident_log {
     OSArray *own; // dictionaries as `incidents` tells them, oldest first
+    bool is_unkept;
     struct session_name names[MAX_NAMES];
     size_t next_name;
 };
@@ -85,9 +87,12 @@ dx_incidents_close(struct dx_supervisor *supervisor)
     supervisor->incidents = NULL;
 }
 
-static void
-write_own(const struct dx_supervisor *supervisor)
+void
+dx_incidents_keep(struct dx_supervisor *supervisor)
 {
+    if (!supervisor->incidents->is_unkept)
+        return;
+    supervisor->incidents->is_unkept = false;
     dx_error error;
     OSData *const data = OSSerializationCreateFromObject(supervisor->incidents->own);
     char *const path = dx_join_path(supervisor->runtime_folder, FILE_NAME);
@@ -113,7 +118,8 @@ add_own(const struct dx_unit *unit, const struct dx_listing *listing, const char
     if (done && OSArraySetObject(own, incident) && OSArrayGetCount(own) > MAX_OWN)
         OSArrayRemoveObject(own, 0);
     OSObjectRelease(incident);
-    write_own(supervisor);
+    supervisor->incidents->is_unkept = true;
+    dx_keep_soon(supervisor);
 }
 
 /* One for each device that it concerns; a driver that has none so far is named by its bundle alone. */
@@ -137,6 +143,7 @@ dx_incident_add_death(const struct dx_unit *unit, const char *how)
     dx_error text;
     (void)dx_error_set(&text, kIOReturnSuccess, "the driver's process %ld %s", (long)unit->pid, how);
     add_for_unit(unit, CAUSE_DEATH, text.message);
+    dx_incidents_keep(unit->supervisor); // whoever dies next
 }
 
 void

@@ -18,6 +18,9 @@ void dx_incident_add_failure(const struct dx_unit *unit);
 /** A driver's own watchdog tells.  @param listing  NULL: of none of its devices. */
 void dx_incident_add_told(const struct dx_unit *unit, const struct dx_listing *listing, const OSDictionary *told);
 
+/** Writes what has not been written. */
+void dx_incidents_keep(struct dx_supervisor *supervisor);
+
 /** A session ends: incidents that name it are still to tell whose it was. */
 void dx_incidents_remember(struct dx_supervisor *supervisor, const struct dx_session *session);
 

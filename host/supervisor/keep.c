@@ -6,6 +6,7 @@
 #include "host/error.h"
 #include "host/protocol.h"
 #include "host/store.h"
+#include "host/supervisor/incident.h"
 #include "host/supervisor/listing.h"
 
 #include <stdio.h>
@@ -103,6 +104,7 @@ void
 dx_keep_now(struct dx_supervisor *supervisor)
 {
     supervisor->is_keeping = false;
+    dx_incidents_keep(supervisor);
     for (struct dx_unit *unit = supervisor->units; unit; unit = unit->next) {
         if (unit->is_state_unkept)
             write_value(supervisor, STATES, unit->key, unit->saved_state);
@@ -192,7 +194,7 @@ dx_keep_read_learned(struct dx_unit *unit)
 
 /* ---- descriptions ---- */
 
-/* What a driver told when the options were others no longer holds; those that it takes while it runs change nothing of it. */
+/* What a driver told under other options no longer holds; those that it takes while it runs change nothing of it. */
 static bool
 still_holds(const struct dx_listing *listing, const OSDictionary *description)
 {

@@ -74,22 +74,32 @@ dx_event_create(const char *name)
     return event;
 }
 
+/* Completes an answer with what every one has, and sends it.  @return as dx_channel_send(). */
+static int
+send_answer(struct dx_program *program, uint64_t id, kern_return_t status, const char *sentence,
+            OSDictionary *answer, const int *fds, uint32_t fd_count)
+{
+    bool done = answer && OSDictionarySetUInt64Value(answer, DX_KEY_ANSWER, id) &&
+                OSDictionarySetUInt64Value(answer, DX_KEY_STATUS, (uint32_t)status);
+    if (done && status != kIOReturnSuccess)
+        done = OSDictionarySetStringValue(answer, DX_KEY_ERROR,
+                                          sentence && sentence[0] ? sentence : dx_return_string(status));
+    return done ? dx_channel_send(program->channel, answer, fds, fd_count) : -ENOMEM;
+}
+
 void
 dx_answer(struct dx_supervisor *supervisor, struct dx_ticket ticket, kern_return_t status, const char *sentence,
           OSDictionary *body, const int *fds, uint32_t fd_count)
 {
     struct dx_program *const program = ticket.program ? dx_program_find(supervisor, ticket.program) : NULL;
-    OSDictionary *const answer = !program ? NULL : body ? body : OSDictionaryCreate(4);
-    bool done = answer && OSDictionarySetUInt64Value(answer, DX_KEY_ANSWER, ticket.id) &&
-                OSDictionarySetUInt64Value(answer, DX_KEY_STATUS, (uint32_t)status);
-    if (done && status != kIOReturnSuccess)
-        done = OSDictionarySetStringValue(answer, DX_KEY_ERROR,
-                                          sentence && sentence[0] ? sentence : dx_return_string(status));
-    if (done)
-        dx_program_tell(program, answer, fds, fd_count);
-    else if (program)
-        dx_log("%s [%ld]: no memory for an answer", program->name, (long)program->pid);
-    OSObjectRelease(answer ? answer : body);
+    OSDictionary *const answer = body || !program ? body : OSDictionaryCreate(4);
+    if (program && send_answer(program, ticket.id, status, sentence, answer, fds, fd_count) == -EMSGSIZE) {
+        OSDictionary *const failure = OSDictionaryCreate(4);
+        (void)send_answer(program, ticket.id, kIOReturnMessageTooLarge, "the answer does not fit into a message",
+                          failure, NULL, 0);
+        OSObjectRelease(failure);
+    }
+    OSObjectRelease(answer);
 }
 
 /* ---- hello ---- */

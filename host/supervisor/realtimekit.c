@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// RealtimeKit, over the system's D-Bus: a connection for each question, so that there is none while nothing is asked.
+// RealtimeKit, over the system's D-Bus: a connection for each question, so that none is open without one.
 
 #include "host/supervisor/realtimekit.h"
 

@@ -60,6 +60,7 @@ struct dx_unit {
 
     struct dx_call *calls; // the newest first
     uint32_t call_count;
+    uint32_t waiting_fds; // of calls that have not been sent
     uint64_t last_call;
 
     OSArray *follows;          // UIDs of devices that its devices follow; or NULL

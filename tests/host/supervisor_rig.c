@@ -159,7 +159,8 @@ machine_destroy(struct machine *machine)
         sleep_ms(pid ? 0 : 5);
     }
     char command[256];
-    write_path(command, sizeof command, "rm -rf $(readlink %s/run/recordings) %s", machine->folder, machine->folder);
+    write_path(command, sizeof command, "rm -rf $(readlink %s/run/recordings) %s", machine->folder,
+               machine->folder);
     CHECK_EQ(system(command), 0);
 }
 

@@ -59,7 +59,7 @@ OSDictionary *request_of(const char *operation, uint64_t session);
 void set_number(OSDictionary *body, const char *key, uint64_t value);
 void set_text(OSDictionary *body, const char *key, const char *value);
 
-/** Sends, and waits for the answer, 40 s at most: the status.  @param body  taken.  @param ret_answer  may be NULL. */
+/** Sends, and waits for the answer, 40 s at most: the status.  The body is taken; `ret_answer` may be NULL. */
 kern_return_t ask(struct caller *caller, OSDictionary *body, const int *fds, uint32_t fd_count,
                   struct dx_message *ret_answer);
 /** As above, and the sentence must hold a text. */

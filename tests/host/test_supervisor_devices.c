@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The directory: declared devices, defaults, options and volumes, kept over the supervisor's end; many of them; none
+// The directory: declared devices, defaults, options and volumes, kept over the supervisor's end; many devices, none
 // of which costs anything.
 
 #include "tests/host/supervisor_rig.h"

@@ -34,7 +34,7 @@ count_supervisor_fds(void)
     return count;
 }
 
-/* It takes a moment until a closed connection is noticed.  Without the right to look there is nothing to compare. */
+/* It takes a moment until a closed connection is noticed.  Who may not look counts none. */
 static void
 expect_fds(unsigned wanted)
 {
@@ -192,7 +192,7 @@ a_program_that_does_not_read_is_disconnected_and_others_are_served(void)
     caller_open(&other, &machine, "other");
     const int flags = fcntl(deaf.socket, F_GETFL);
     CHECK_EQ(fcntl(deaf.socket, F_SETFL, flags | O_NONBLOCK), 0);
-    /* Its answers pile up, until it is too much; a refusal to take more requests is not enough to be disconnected. */
+    /* Its answers pile up, until it is too much; a full socket alone is no reason to be disconnected. */
     const int64_t end_ms = now_ms() + 20000;
     int r = 0;
     while ((r == 0 || r == -EAGAIN) && now_ms() < end_ms) {

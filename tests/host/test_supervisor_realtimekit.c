@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A supervisor that may give no priorities asks RealtimeKit: a real bus, and a service of that name that the test plays.
+// A supervisor that may give no priorities asks RealtimeKit: over a real bus, and the test plays the service.
 
 #include "tests/host/supervisor_rig.h"
 
