@@ -105,6 +105,10 @@ record() {
         gst-launch-1.0 -q -e alsasrc device="$device" buffer-time=500000 ! \
             "audio/x-raw,format=$(gst_format "$format"),rate=48000,channels=2" ! filesink location="$file.raw" &
         ;;
+    mpv) # s16 only; a shell's child in the background ignores the signal that ends it
+        env --default-signal=INT mpv --no-config --really-quiet --no-video --of=wav --oac=pcm_s16le --o="$file" \
+            --demuxer-lavf-o=sample_rate=48000,channels=2 "av://alsa:$device" &
+        ;;
     portaudio) "$portaudio" record "${device#dextral:}" "$format" 2 48000 >"$file.raw" & ;;
     esac
 }

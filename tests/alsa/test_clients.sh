@@ -53,7 +53,10 @@ pass() { # FORMAT FRAMES
     done
 }
 
-test_s16() { pass s16 60000; }
+test_s16() {
+    recorders+=(mpv)
+    pass s16 60000
+}
 test_s24() { pass s24 60000; }
 test_f32() {
     recorders=("${recorders[@]:0:5}") # sox records whole numbers only
