@@ -33,6 +33,9 @@ size_t bench_machine_pids(pid_t pids[BENCH_MOST_PIDS]);
 /* CPU time that processes have taken so far, user and system. */
 uint64_t bench_cpu_ns(const pid_t *pids, size_t count);
 
+/* CPU time that all of the machine has taken so far, whoever it was. */
+uint64_t bench_busy_ns(void);
+
 /* The folder that the programs of this build are in, with what lies there: "cli/dextral".  A buffer of its own for each. */
 char *bench_build_path(const char *name);
 

@@ -351,7 +351,7 @@ static void
 run_until_over(struct bench_shared *shared)
 {
     while (!atomic_load_explicit(&shared->is_over, memory_order_acquire))
-        usleep(20000);
+        usleep(200000);
     (void)jack.client_close(own.client);
 }
 

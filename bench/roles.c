@@ -36,6 +36,14 @@ is_over(const struct bench_shared *shared)
     return atomic_load_explicit(&shared->is_over, memory_order_acquire);
 }
 
+/* So seldom that looking costs nothing beside what is measured. */
+static void
+wait_for_end(const struct bench_shared *shared)
+{
+    while (!is_over(shared))
+        usleep(200000);
+}
+
 int
 bench_role_bare(struct bench_shared *shared, struct bench_report *report, char **arguments)
 {
@@ -148,8 +156,7 @@ bench_role_clients(struct bench_shared *shared, struct bench_report *report, cha
     }
     wait_for_callbacks(report, 4u * count);
     tell_ready(report);
-    while (!is_over(shared))
-        usleep(20000);
+    wait_for_end(shared);
     for (unsigned i = 0; i < count; i++)
         dx_client_close(clients[i].client);
     dx_device_release(device);
@@ -173,8 +180,7 @@ bench_role_signal(struct bench_shared *shared, struct bench_report *report, char
                               (uint64_t)status.output_latency_frames + status.input_latency_frames,
                               memory_order_relaxed);
     tell_ready(report);
-    while (!is_over(shared))
-        usleep(20000);
+    wait_for_end(shared);
     dx_client_close(own.client);
     dx_device_release(device);
     dx_directory_close(directory);
