@@ -194,7 +194,7 @@ dx_keep_read_learned(struct dx_unit *unit)
 
 /* ---- descriptions ---- */
 
-/* What a driver told under other options no longer holds; those that it takes while it runs change nothing of it. */
+/* What a driver told under other options no longer holds; live ones change nothing of it. */
 static bool
 still_holds(const struct dx_listing *listing, const OSDictionary *description)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The directory: declared devices, defaults, options and volumes, kept over the supervisor's end; many devices, none
-// of which costs anything.
+// The directory: declared devices, defaults, options and volumes, kept over the supervisor's end; many devices, of
+// which none costs anything.
 
 #include "tests/host/supervisor_rig.h"
 

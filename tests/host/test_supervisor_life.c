@@ -391,6 +391,73 @@ saved_values_come_back_with_the_next_driver(void)
 }
 
 static void
+create_nudged_cable(struct caller *caller, const char *uid, const char *option, const char *value)
+{
+    create_cable(caller, uid);
+    OSDictionary *const body = request_about(DX_OP_SET, uid);
+    set_text(body, "what", "option");
+    set_text(body, "name", option);
+    set_text(body, "value", value);
+    CHECK_EQ(ask(caller, body, NULL, 0, NULL), kIOReturnSuccess);
+}
+
+/* How far a device's clock is from its nominal rate. */
+static double
+read_ppm(const struct dx_device_page *page)
+{
+    const struct dx_slots slots = dx_device_page_timeline(page);
+    struct dx_timeline_page line;
+    CHECK(dx_slots_read(&slots, &line));
+    return (1e9 / line.ns_per_frame / line.rate_hz - 1.0) * 1e6;
+}
+
+/* Each runs in a process of its own: the page of the one goes to the other, also that of its next driver. */
+static void
+a_device_follows_one_of_another_process(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    struct dx_message event;
+    const struct dx_device_page *follower = NULL;
+    machine_create(&machine);
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    create_nudged_cable(&caller, "leader", "ppm", "400");
+    create_nudged_cable(&caller, "follower", "follow", "leader");
+    make_lane(&lane);
+    CHECK_EQ(open_session(&caller, "follower", 2, &lane, NULL), kIOReturnSuccess); // before the other has a driver
+    CHECK_EQ(open_session(&caller, "leader", 1, &lane, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_START, 2), NULL, 0, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_START, 1), NULL, 0, NULL), kIOReturnSuccess);
+    while (!follower) {
+        wait_event(&caller, DX_EVENT_NEW_DRIVER, &event);
+        if (dx_wire_get_number(event.body, DX_KEY_SESSION, 0) == 2)
+            follower = map_page(&event);
+        dx_message_finish(&event);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        const int64_t end_ms = now_ms() + 20000;
+        while (read_ppm(follower) < 300.0 || read_ppm(follower) > 500.0) {
+            CHECK(now_ms() < end_ms);
+            sleep_ms(50);
+        }
+        if (i == 0) {
+            kill_driver(&caller, "leader");
+            wait_event(&caller, DX_EVENT_NEW_DRIVER, &event);
+            CHECK_EQ(dx_wire_get_number(event.body, DX_KEY_SESSION, 0), 1);
+            dx_message_finish(&event);
+            sleep_ms(1000);
+        }
+    }
+    CHECK_EQ(describe_number(&caller, "follower", "restarts"), 0);
+    dx_device_page_unmap(follower);
+    dx_lane_finish(&lane);
+    caller_close(&caller);
+    machine_destroy(&machine);
+}
+
+static void
 a_second_supervisor_says_who_serves(void)
 {
     struct machine machine;
@@ -429,6 +496,7 @@ main(void)
     RUN(a_supervisor_that_ends_in_good_order_leaves_what_plays);
     RUN(a_driver_that_lost_its_supervisor_and_does_not_answer_is_killed);
     RUN(saved_values_come_back_with_the_next_driver);
+    RUN(a_device_follows_one_of_another_process);
     RUN(a_second_supervisor_says_who_serves);
     RUN(a_driver_killed_while_there_is_no_supervisor_is_started_again);
     return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A thousand rounds of programs that come, play, vanish, send nonsense, and of drivers that are killed: nothing is left
-// of them, neither memory nor descriptors nor processes.
+// A thousand rounds of programs that come, play, vanish, send nonsense, and of drivers that are killed: nothing is
+// left of them, neither memory nor descriptors nor processes.
 
 #include "tests/host/supervisor_rig.h"
 
