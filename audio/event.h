@@ -35,7 +35,8 @@ struct dx_events {
 /**
  * Adds to an event.
  *
- * @param incident  one cycle's part: its frames are added up, its intervals stand when its delay is the longest so far.
+ * @param incident  one cycle's part: its frames are added up, and what is missing of a lane; the other intervals stand when
+ *                  its delay is the longest so far.
  * @return whether it begins with this.
  *
  * Thread: IO.  Real-time: yes, wait-free.

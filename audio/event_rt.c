@@ -20,10 +20,12 @@ dx_events_add(struct dx_events *events, struct dx_event *event, const struct dx_
     } else {
         sum->frames = incident->frames < UINT32_MAX - sum->frames ? sum->frames + incident->frames : UINT32_MAX;
         sum->count += event->turn != events->turn;
+        const uint64_t missing_ns = sum->intervals_ns[DX_CAUSE_LANE] + incident->intervals_ns[DX_CAUSE_LANE];
         if (delay_ns > event->delay_ns) {
             event->delay_ns = delay_ns;
             memcpy(sum->intervals_ns, incident->intervals_ns, sizeof sum->intervals_ns);
         }
+        sum->intervals_ns[DX_CAUSE_LANE] = missing_ns;
     }
     event->turn = events->turn;
     return is_new;

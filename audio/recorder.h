@@ -44,7 +44,8 @@ struct dx_incident {
     uint32_t cause;        // dx_cause
     uint32_t frames;       // lost, or not covered: all together
     uint32_t count;        // cycles that it was noticed in
-    uint64_t intervals_ns[DX_CAUSE_COUNT]; // what the delay was made of where it was the longest
+    /* What the delay was made of where it was the longest; of a lane, all that is missing. */
+    uint64_t intervals_ns[DX_CAUSE_COUNT];
 };
 
 /* One cycle, for the record. */

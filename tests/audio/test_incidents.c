@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -455,6 +456,7 @@ freeze_shortly(struct rig *rig)
     cr_assert(eq(u64, incident->client, SESSION));
     cr_assert(eq(u64, incident->device_time, from));
     cr_assert(eq(u32, incident->frames, (uint32_t)(client->resumed_at - from)));
+    cr_assert(fabs((double)incident->intervals_ns[DX_CAUSE_LANE] - incident->frames * FRAME_NS) < 1e5);
     cr_assert(eq(u32, (uint32_t)rig_load(&client->source.underrun_frames), incident->frames));
     cr_assert(eq(u32, client->counters.underrun_frames, incident->frames));
     cr_assert(eq(u64, rig_load(&rig->counters.causes[DX_CAUSE_LANE]), 1));
