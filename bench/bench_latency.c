@@ -21,6 +21,7 @@
 #    include <alsa/asoundlib.h>
 #endif
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,11 +95,20 @@ run_alsa(struct bench_shared *shared, struct bench_report *report, char **argume
     while (off.count < ALSA_SNAPSHOTS) {
         for (int i = 0; i < ALSA_PERIOD; i++)
             out[2 * i] = out[2 * i + 1] = (float)(written + i + 1) * 0x1p-24f;
-        check_alsa(snd_pcm_writei(playback, out, ALSA_PERIOD), "write");
+        snd_pcm_sframes_t result = snd_pcm_writei(playback, out, ALSA_PERIOD);
         written += ALSA_PERIOD;
-        if (snd_pcm_state(playback) != SND_PCM_STATE_RUNNING)
+        if (result >= 0 && snd_pcm_state(playback) == SND_PCM_STATE_PREPARED)
             continue; // until the threshold
-        check_alsa(snd_pcm_readi(capture, in, ALSA_PERIOD), "read");
+        if (result >= 0)
+            result = snd_pcm_readi(capture, in, ALSA_PERIOD);
+        if (result == -EPIPE) { // the machine stood still: from the beginning
+            check_alsa(snd_pcm_prepare(playback), "prepare");
+            check_alsa(snd_pcm_prepare(capture), "prepare");
+            check_alsa(snd_pcm_start(capture), "start");
+            written = read = 0;
+            continue;
+        }
+        check_alsa(result, "write or read");
         read += ALSA_PERIOD;
         snd_pcm_sframes_t ahead = 0, behind = 0;
         check_alsa(snd_pcm_delay(playback, &ahead), "delay");
