@@ -615,7 +615,7 @@ a_setting_is_told_with_the_description_and_what_is_kept(void)
     struct dx_message event;
     char *const uid = start_faulty(&rig, "none");
     /* What was told of its start. */
-    while (rig_has_event(&rig, DX_EVENT_DESCRIPTION, 200) || rig_has_event(&rig, DX_EVENT_PROPERTIES, 0))
+    while (rig_has_event(&rig, DX_EVENT_DESCRIPTION, 1000) || rig_has_event(&rig, DX_EVENT_PROPERTIES, 0))
         ;
     CHECK_EQ(rig_ask(&rig, mute_setting(uid, true), NULL, 0, NULL), kIOReturnSuccess);
     rig_wait_event(&rig, DX_EVENT_DESCRIPTION, &event);
