@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -28,6 +29,7 @@ struct pcm {
     snd_pcm_ioplug_t io;
     struct dx_alsa_device device;
     unsigned stream_index;
+    pthread_mutex_t lock;          // the directory's thread looks at the following
     struct dx_alsa_stream *stream; // from hw_params to hw_free
 };
 
@@ -35,7 +37,7 @@ struct pcm {
 static bool
 is_ours(const struct pcm *pcm)
 {
-    return !dx_device_is_forked(pcm->device.device);
+    return !pcm->device.device || !dx_device_is_forked(pcm->device.device);
 }
 
 /* The stream, where there is one and this process may use it. */
@@ -43,7 +45,7 @@ static struct dx_alsa_stream *
 find_stream(const snd_pcm_ioplug_t *io)
 {
     const struct pcm *const pcm = io->private_data;
-    return is_ours(pcm) ? pcm->stream : NULL;
+    return is_ours(pcm) ? pcm->stream : NULL; // set by the program's own threads
 }
 
 /* An error as a state, where alsa-lib knows no other way to hear of it. */
@@ -153,6 +155,32 @@ get_poll_events(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned int count, un
 
 /* ---- agreeing upon sizes ---- */
 
+static struct dx_alsa_stream *
+exchange_stream(struct pcm *pcm, struct dx_alsa_stream *stream)
+{
+    if (!is_ours(pcm)) { // there is no other thread, and the lock may be held for ever
+        struct dx_alsa_stream *const parents = pcm->stream;
+        pcm->stream = stream;
+        return parents;
+    }
+    pthread_mutex_lock(&pcm->lock);
+    struct dx_alsa_stream *const before = pcm->stream;
+    pcm->stream = stream;
+    pthread_mutex_unlock(&pcm->lock);
+    return before;
+}
+
+/* On the directory's thread. */
+static void
+hear(void *context, const dx_host_event *event)
+{
+    struct pcm *const pcm = context;
+    pthread_mutex_lock(&pcm->lock);
+    if (pcm->stream && event->device == pcm->device.device)
+        dx_alsa_stream_tell_change(pcm->stream, event->kind == DX_EVENT_CONFIGURATION_BEGIN);
+    pthread_mutex_unlock(&pcm->lock);
+}
+
 static int
 hw_params(snd_pcm_ioplug_t *io, snd_pcm_hw_params_t *params)
 {
@@ -172,18 +200,18 @@ hw_params(snd_pcm_ioplug_t *io, snd_pcm_hw_params_t *params)
     };
     if (!dx_alsa_find_format(io->format, &setup.format))
         return -EINVAL;
-    const int r = dx_alsa_stream_open(pcm->device.device, &setup, io->poll_fd, &pcm->stream);
+    struct dx_alsa_stream *stream = NULL;
+    const int r = dx_alsa_stream_open(pcm->device.device, &setup, io->poll_fd, &stream);
     if (r == -EBUSY)
         SNDERR("dextral: %s is for one program at a time, and another one has it", dx_device_uid(pcm->device.device));
+    (void)exchange_stream(pcm, stream);
     return r;
 }
 
 static int
 hw_free(snd_pcm_ioplug_t *io)
 {
-    struct pcm *const pcm = io->private_data;
-    dx_alsa_stream_close(pcm->stream);
-    pcm->stream = NULL;
+    dx_alsa_stream_close(exchange_stream(io->private_data, NULL));
     return 0;
 }
 
@@ -267,10 +295,13 @@ constrain(snd_pcm_ioplug_t *io, const dx_stream_info *stream, double rate_hz)
 static void
 free_pcm(struct pcm *pcm)
 {
-    dx_alsa_stream_close(pcm->stream);
+    dx_alsa_stream_close(exchange_stream(pcm, NULL));
+    const bool has_lock = is_ours(pcm);
     dx_alsa_device_close(&pcm->device);
     if (pcm->io.poll_fd >= 0)
         (void)close(pcm->io.poll_fd); // nothing was written
+    if (has_lock)
+        (void)pthread_mutex_destroy(&pcm->lock);
     free(pcm);
 }
 
@@ -334,7 +365,7 @@ static int
 connect_pcm(struct pcm *pcm, const struct dx_alsa_name *name, snd_pcm_stream_t direction, dx_stream_info *ret_stream,
             double *ret_rate_hz)
 {
-    const dx_directory_config config = {.size = sizeof config};
+    const dx_directory_config config = {.size = sizeof config, .listener = hear, .listener_context = pcm};
     pcm->stream_index = name->stream;
     int r = dx_alsa_device_open(name, &config,
                                 direction == SND_PCM_STREAM_CAPTURE ? IOUserAudioStreamDirectionInput
@@ -360,6 +391,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(dextral)
     struct pcm *const pcm = calloc(1, sizeof *pcm);
     if (!pcm)
         return -ENOMEM;
+    (void)pthread_mutex_init(&pcm->lock, NULL); // cannot fail on Linux
     pcm->io = (snd_pcm_ioplug_t){
         .version = SND_PCM_IOPLUG_VERSION,
         .name = "Dextral",

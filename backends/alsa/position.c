@@ -5,8 +5,6 @@
 
 #include "audio/client.h"
 
-#include <math.h>
-
 /* How long after a cycle is due its input is looked for. */
 #define AFTER_CYCLE_NS 20000u
 /* How long to wait at least before looking again for what should have come already. */
@@ -78,10 +76,4 @@ uint64_t
 dx_alsa_find_heard_ns(const struct dx_timeline_page *page, uint64_t frame, uint64_t now_ns) DX_REALTIME
 {
     return not_before_now(page, dx_timeline_page_host_ns(page, (double)frame) + 1u, now_ns);
-}
-
-int64_t
-dx_alsa_find_distance(const struct dx_timeline_page *page, uint64_t frame, uint64_t now_ns) DX_REALTIME
-{
-    return (int64_t)floor((double)frame - dx_timeline_page_position(page, now_ns) + 0.5);
 }

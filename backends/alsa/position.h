@@ -33,7 +33,4 @@ uint64_t dx_alsa_find_capture_ns(const struct dx_timeline_page *page, uint64_t f
 /** The time at which device time reaches a frame; soon where that is past already. */
 uint64_t dx_alsa_find_heard_ns(const struct dx_timeline_page *page, uint64_t frame, uint64_t now_ns) DX_REALTIME;
 
-/** Frames from the position at `now_ns` to a frame, to the nearest; negative where it is past. */
-int64_t dx_alsa_find_distance(const struct dx_timeline_page *page, uint64_t frame, uint64_t now_ns) DX_REALTIME;
-
 #endif /* DX_BACKENDS_ALSA_POSITION_H */

@@ -50,7 +50,9 @@ int dx_alsa_stream_open(dx_device *device, const struct dx_alsa_setup *setup, in
 /** Leaves the device; NULL is fine.  In a child after fork() it only frees. */
 void dx_alsa_stream_close(struct dx_alsa_stream *stream);
 
-/** Thread: any. */
+/** The device is going to change, or has done so, or has not after all.  Thread: the directory's. */
+void dx_alsa_stream_tell_change(struct dx_alsa_stream *stream, bool begins);
+
 void dx_alsa_stream_set_thresholds(struct dx_alsa_stream *stream, const struct dx_alsa_thresholds *thresholds);
 
 /** Makes everything 0, and lets the device's IO start in the background.  0; -ENODEV. */

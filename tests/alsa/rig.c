@@ -177,6 +177,12 @@ rig_stop_simple(void)
     rig.simple = NULL;
 }
 
+void
+rig_set_veto(dx_configuration_veto veto)
+{
+    dx_host_set_configuration_veto(rig.host, veto, NULL);
+}
+
 dx_device *
 rig_find_device(const char *uid)
 {

@@ -43,6 +43,9 @@ dx_device *rig_device(void); // borrowed
 void rig_stop_driver(void);
 void rig_start_driver(void);
 
+/** Aborts configuration changes, or not any more. */
+void rig_set_veto(dx_configuration_veto veto);
+
 /** A second device, "org.dextral.simple", with controls. */
 void rig_start_simple(void);
 void rig_stop_simple(void);

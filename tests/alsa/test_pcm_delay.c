@@ -59,12 +59,25 @@ narrow(struct moment *known, struct moment told)
     known->to = told.to + 1.0 < known->to ? told.to + 1.0 : known->to;
 }
 
-static void
-check_sizes(snd_pcm_uframes_t period, unsigned periods)
+/* The frame at which the mark is: a converter makes a pulse of it, and this is its middle. */
+static uint32_t
+find_mark(uint32_t frames)
 {
-    (void)fprintf(stderr, "  %lu x %u\n", period, periods);
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < frames; i++)
+        if (recording[i].left > recording[found].left)
+            found = i;
+    CHECK(recording[found].left > 0.5f);
+    return found;
+}
+
+static void
+check_sizes(snd_pcm_uframes_t period, unsigned periods, double device_hz)
+{
+    (void)fprintf(stderr, "  %lu x %u, the device at %g Hz\n", period, periods, device_hz);
     snd_pcm_t *const player = open_pcm(SND_PCM_STREAM_PLAYBACK, period, periods);
     snd_pcm_t *const recorder = open_pcm(SND_PCM_STREAM_CAPTURE, period, periods);
+    CHECK_EQ(dx_device_set_sample_rate(rig_device(), device_hz), kIOReturnSuccess);
     struct frame frames[4800] = {{0}};
     CHECK(period <= 4800);
 
@@ -89,10 +102,8 @@ check_sizes(snd_pcm_uframes_t period, unsigned periods)
     CHECK_ALSA(snd_pcm_close(player));
     CHECK_ALSA(snd_pcm_close(recorder));
 
-    uint32_t found = 0;
-    while (found < read && recording[found].left != 1.0f)
-        found++;
-    CHECK(found < read);
+    CHECK_EQ(dx_device_set_sample_rate(rig_device(), RATE_HZ), kIOReturnSuccess);
+    const uint32_t found = find_mark(read);
     /* The mark was heard at one time, and both told of it. */
     const double earliest = played.from + MARK_FRAME > heard.from + found ? played.from + MARK_FRAME : heard.from + found;
     const double latest = played.to + MARK_FRAME < heard.to + found ? played.to + MARK_FRAME : heard.to + found;
@@ -105,10 +116,17 @@ check_sizes(snd_pcm_uframes_t period, unsigned periods)
 static void
 delays_are_where_sound_is_found(void)
 {
-    check_sizes(480, 10);
-    check_sizes(1024, 4);
-    check_sizes(441, 12);
-    check_sizes(4800, 4);
+    check_sizes(480, 10, RATE_HZ);
+    check_sizes(1024, 4, RATE_HZ);
+    check_sizes(441, 12, RATE_HZ);
+    check_sizes(4800, 4, RATE_HZ);
+}
+
+static void
+delays_are_so_at_another_rate_than_the_devices_too(void)
+{
+    check_sizes(1024, 8, 96000);
+    check_sizes(1024, 8, 44100);
 }
 
 int
@@ -117,6 +135,7 @@ main(void)
     const struct rig_config config = {.output_safety_frames = 61, .input_safety_frames = 17};
     rig_start(&config);
     RUN(delays_are_where_sound_is_found);
+    RUN(delays_are_so_at_another_rate_than_the_devices_too);
     rig_finish();
     return 0;
 }

@@ -140,12 +140,3 @@ Test(position, a_time_that_is_past_is_a_quarter_of_a_cycle_away)
     cr_assert_eq(dx_alsa_find_capture_ns(&page, 4000, now), now + 25u * NS_PER_FRAME);
     cr_assert_eq(dx_alsa_find_heard_ns(&page, 5100, now), now + 25u * NS_PER_FRAME);
 }
-
-Test(position, distances_are_to_the_nearest_frame)
-{
-    const struct dx_timeline_page page = make_page(5000, 100, 7, 3);
-    cr_assert_eq(dx_alsa_find_distance(&page, 5010, ns_at(5000)), 10);
-    cr_assert_eq(dx_alsa_find_distance(&page, 5010, ns_at(5000) + NS_PER_FRAME / 4u), 10);
-    cr_assert_eq(dx_alsa_find_distance(&page, 5010, ns_at(5000) + 3u * NS_PER_FRAME / 4u), 9);
-    cr_assert_eq(dx_alsa_find_distance(&page, 4990, ns_at(5000)), -10);
-}
