@@ -219,9 +219,21 @@ bench_machine_device(const char *uid)
     }
 }
 
+/* Without it, what is known of devices is what it told last. */
+static void
+check_supervisor(void)
+{
+    if (machine.supervisor <= 0 || waitpid(machine.supervisor, NULL, WNOHANG) == 0)
+        return;
+    machine.supervisor = 0;
+    show_log();
+    bench_die("the supervisor has ended");
+}
+
 uint64_t
 bench_machine_number(dx_device *device, const char *key)
 {
+    check_supervisor();
     OSDictionary *const description = dx_directory_copy_description(machine.directory, device);
     const uint64_t number = description ? dx_wire_get_number(description, key, 0) : 0;
     OSObjectRelease(description);
