@@ -244,6 +244,66 @@ test_crash() {
     compare "after a crash" in.wav out.arecord
 }
 
+# whole FILE PID...: the recording is one tone; the programs have not failed
+whole() {
+    local file=$1 pid said
+    shift
+    for pid in "$@"; do
+        wait "$pid" || fail "a program has failed: $(cat change.log)"
+    done
+    if ! said=$("$wave" whole "$file" 1000); then
+        fail "$said"
+    fi
+    echo "$said"
+    # As long as the driver takes, and 200 ms.
+    awk '{ if ($6 > 400) exit 1 }' <<<"$said" || fail "silent for too long: $said"
+}
+
+# The device's rate and channels change while aplay and arecord run: they go on at theirs.
+test_change() {
+    need aplay arecord
+    make_cable cable --rates 44100,96000,48000
+    "$wave" tone in.wav s16 44100 2 220500 1000
+    arecord -q -D dextral:cable -f S16_LE -r 44100 -c 2 -d 5 out.wav 2>change.log &
+    local recorder=$!
+    wait_for 10 has_recorders cable 1
+    aplay -q -D dextral:cable -d 4 in.wav 2>>change.log &
+    local player=$! rate
+    for rate in 96000 44100 96000; do
+        sleep 0.7
+        succeed set cable rate $rate
+    done
+    sleep 0.7
+    succeed set cable channels 4
+    succeed restart cable
+    whole out.wav $player $recorder
+    shows '96000 Hz' "$dextral" info cable || fail "the rate is another one: $("$dextral" info cable)"
+}
+
+# The supervisor is killed while sound runs, and comes back: every frame arrives.
+test_supervisor() {
+    need aplay arecord
+    make_cable cable
+    "$wave" make in.wav s16 48000 2 200000
+    record_all cable s16 out arecord
+    try_play aplay s16 in.wav dextral:cable &
+    local player=$!
+    sleep 1
+    kill -s KILL "$supervisor"
+    wait "$supervisor" 2>/dev/null || true
+    sleep 1
+    start_supervisor
+    wait $player
+    sleep 0.5
+    interrupt "${recording[@]}"
+    compare "without a supervisor for a second" in.wav out.arecord
+    record_all cable s16 again arecord
+    try_play aplay s16 in.wav dextral:cable
+    sleep 0.5
+    interrupt "${recording[@]}"
+    compare "with the next supervisor" in.wav again.arecord
+}
+
 # jackd on the device's clock: the round trip is what the sizes say, to the frame.
 test_jack() {
     need jackd jack_iodelay jack_connect

@@ -116,17 +116,17 @@ check_sizes(snd_pcm_uframes_t period, unsigned periods, double device_hz)
 static void
 delays_are_where_sound_is_found(void)
 {
-    check_sizes(480, 10, RATE_HZ);
-    check_sizes(1024, 4, RATE_HZ);
-    check_sizes(441, 12, RATE_HZ);
+    check_sizes(480, 24, RATE_HZ);
+    check_sizes(1024, 10, RATE_HZ);
+    check_sizes(441, 25, RATE_HZ);
     check_sizes(4800, 4, RATE_HZ);
 }
 
 static void
 delays_are_so_at_another_rate_than_the_devices_too(void)
 {
-    check_sizes(1024, 8, 96000);
-    check_sizes(1024, 8, 44100);
+    check_sizes(1024, 12, 96000);
+    check_sizes(1024, 12, 44100);
 }
 
 int

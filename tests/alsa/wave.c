@@ -4,12 +4,19 @@
 // usage: wave make FILE s16|s24|s32|f32 RATE CHANNELS FRAMES
 //        wave compare FILE RECORDING    0: the recording is silence, all of the file, and silence
 //        wave raw FILE                  the frames to standard output
+//        wave tone FILE s16 RATE CHANNELS FRAMES HZ    makes a sine of half the amplitude in every channel
+//        wave whole RECORDING HZ        s16; 0: it is that sine, with silence before, after and in between; says how much
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PI 3.14159265358979323846
+/* What two converters look at, on either side. */
+#define EDGE_FRAMES 500u
 
 struct wave {
     uint8_t *bytes; // the whole file
@@ -185,6 +192,62 @@ compare(char **arguments)
     return 0;
 }
 
+static int
+make_tone(char **arguments)
+{
+    const int r = make(arguments);
+    if (r != 0)
+        return r;
+    const struct wave wave = read_wave(arguments[0]);
+    const double hz = strtod(arguments[5], NULL);
+    FILE *const file = fopen(arguments[0], "r+b");
+    if (!file || wave.bits != 16 || fseek(file, 44, SEEK_SET) < 0)
+        return fail(arguments[0], "cannot be made");
+    for (size_t i = 0; i < wave.frames; i++)
+        for (unsigned c = 0; c < wave.channels; c++)
+            put(file, (uint32_t)lrint(16384.0 * sin(2.0 * PI * hz * (double)i / wave.rate_hz)) & 0xFFFFu, 2);
+    return fclose(file) == 0 ? 0 : fail(arguments[0], "cannot be written");
+}
+
+static double
+get_sample(const struct wave *wave, size_t frame)
+{
+    return (int16_t)get(wave->data + frame * wave->frame_bytes, 2);
+}
+
+/* A sine follows from any two of its samples; near an edge a converter may have to ring. */
+static int
+check_whole(char **arguments)
+{
+    const struct wave wave = read_wave(arguments[0]);
+    const double step = 2.0 * cos(2.0 * PI * strtod(arguments[1], NULL) / wave.rate_hz);
+    size_t longest = 0, silences = 0, sound = 0;
+    for (size_t at = 0; at < wave.frames;) {
+        size_t quiet = at;
+        while (quiet < wave.frames && fabs(get_sample(&wave, quiet)) < 100.0)
+            quiet++;
+        if (at && quiet < wave.frames && quiet - at > 20) {
+            silences++;
+            longest = quiet - at > longest ? quiet - at : longest;
+        }
+        size_t end = quiet;
+        for (size_t run = 0; end < wave.frames && run < 20; end++)
+            run = fabs(get_sample(&wave, end)) < 100.0 ? run + 1 : 0;
+        for (size_t i = quiet + EDGE_FRAMES; i + EDGE_FRAMES < end; i++) {
+            const double error = get_sample(&wave, i + 1) - step * get_sample(&wave, i) + get_sample(&wave, i - 1);
+            if (fabs(error) > 20.0) {
+                (void)printf("frame %zu is off by %g\n", i, error);
+                return 1;
+            }
+        }
+        sound += end - quiet;
+        at = end > at ? end : at + 1;
+    }
+    (void)printf("%zu silences, the longest of %zu ms; %zu ms of sound\n", silences, longest * 1000 / wave.rate_hz,
+                 sound * 1000 / wave.rate_hz);
+    return 0;
+}
+
 int
 main(int count, char **arguments)
 {
@@ -192,10 +255,15 @@ main(int count, char **arguments)
         return make(arguments + 2);
     if (count == 4 && strcmp(arguments[1], "compare") == 0)
         return compare(arguments + 2);
+    if (count == 8 && strcmp(arguments[1], "tone") == 0)
+        return make_tone(arguments + 2);
+    if (count == 4 && strcmp(arguments[1], "whole") == 0)
+        return check_whole(arguments + 2);
     if (count == 3 && strcmp(arguments[1], "raw") == 0) {
         const struct wave wave = read_wave(arguments[2]);
         return fwrite(wave.data, wave.frame_bytes, wave.frames, stdout) == wave.frames ? 0 : 2;
     }
-    (void)fprintf(stderr, "usage: wave make FILE FORMAT RATE CHANNELS FRAMES | compare FILE RECORDING | raw FILE\n");
+    (void)fprintf(stderr, "usage: wave make FILE FORMAT RATE CHANNELS FRAMES | compare FILE RECORDING | raw FILE |\n"
+                          "            tone FILE s16 RATE CHANNELS FRAMES HZ | whole RECORDING HZ\n");
     return 2;
 }
