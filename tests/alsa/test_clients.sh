@@ -235,7 +235,7 @@ test_crash() {
     record_all cable s16 out arecord
     aplay -q -D dextral:cable -t raw -f S16_LE -r 48000 -c 2 -d 5 /dev/zero &
     local player=$!
-    kill -s KILL "$(ask 'd["pid"]' info cable --json)"
+    kill -s KILL "$("$dextral" info cable | sed -n 's/^ *driver .*process \([0-9]*\).*/\1/p')"
     sleep 1
     try_play aplay s16 in.wav dextral:cable
     wait $player || fail "the program that played while the driver was killed has failed"
