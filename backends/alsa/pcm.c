@@ -175,9 +175,12 @@ static void
 hear(void *context, const dx_host_event *event)
 {
     struct pcm *const pcm = context;
+    const enum dx_alsa_news news = event->kind == DX_EVENT_CONFIGURATION_BEGIN ? DX_ALSA_NEWS_BEGIN
+                                   : event->kind == DX_EVENT_CONFIGURATION_END ? DX_ALSA_NEWS_END
+                                                                               : DX_ALSA_NEWS_OTHER;
     pthread_mutex_lock(&pcm->lock);
     if (pcm->stream && event->device == pcm->device.device)
-        dx_alsa_stream_tell_change(pcm->stream, event->kind == DX_EVENT_CONFIGURATION_BEGIN);
+        dx_alsa_stream_tell(pcm->stream, news);
     pthread_mutex_unlock(&pcm->lock);
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a start waits for a supervisor that is gone. */
+/* How long a start waits for a supervisor that is gone, or a driver that does not come. */
 #define GIVE_UP_NS 10000000000u
 /* A program that stops often starts soon again: the device's IO goes on for so long. */
 #define LINGER_NS 1000000000u
@@ -174,9 +174,6 @@ dx_alsa_stream_start(struct dx_alsa_stream *stream, uint64_t application)
         r = -ENODEV;
     else if (stream->start_error)
         r = stream->start_error;
-    else if (!stream->setup.is_capture && stream->application <= stream->position &&
-             stream->thresholds.stop <= stream->setup.buffer_frames)
-        r = -EPIPE;
     if (r == 0) {
         const uint64_t now = dx_clock_now_ns(stream->clock);
         dx_alsa_time_enter(stream, DX_ALSA_STATE_RUNNING);

@@ -50,8 +50,15 @@ int dx_alsa_stream_open(dx_device *device, const struct dx_alsa_setup *setup, in
 /** Leaves the device; NULL is fine.  In a child after fork() it only frees. */
 void dx_alsa_stream_close(struct dx_alsa_stream *stream);
 
-/** The device is going to change, or has done so, or has not after all.  Thread: the directory's. */
-void dx_alsa_stream_tell_change(struct dx_alsa_stream *stream, bool begins);
+/** What a device is told of. */
+enum dx_alsa_news {
+    DX_ALSA_NEWS_BEGIN, // it is going to become another one, perhaps
+    DX_ALSA_NEWS_END,   // it has done so, or not
+    DX_ALSA_NEWS_OTHER,
+};
+
+/** Something is told of the device.  Thread: the directory's. */
+void dx_alsa_stream_tell(struct dx_alsa_stream *stream, enum dx_alsa_news news);
 
 void dx_alsa_stream_set_thresholds(struct dx_alsa_stream *stream, const struct dx_alsa_thresholds *thresholds);
 
@@ -62,7 +69,7 @@ int dx_alsa_stream_prepare(struct dx_alsa_stream *stream);
  * Frame 0 is heard, or recorded, from now on.  Where the device's clock does not run yet, that is once it does, and the
  * position stays 0 until then.
  *
- * @return 0; -EPIPE (there is nothing to play); -ENODEV; what starting the device's IO gave.
+ * @return 0; -ENODEV; what starting the device's IO gave.
  */
 int dx_alsa_stream_start(struct dx_alsa_stream *stream, uint64_t application);
 

@@ -238,7 +238,8 @@ start_io(struct dx_alsa_stream *stream)
     if (stream->is_started || !stream->is_wanted || stream->is_ending)
         return 0;
     const uint64_t now = dx_clock_now_ns(stream->clock);
-    if (status == kIOReturnNotReady && now < stream->give_up_ns)
+    /* No supervisor at this moment, or no driver yet. */
+    if ((status == kIOReturnNotReady || status == kIOReturnTimeout) && now < stream->give_up_ns)
         return now + ASK_AGAIN_NS;
     stream->is_wanted = false;
     stream->start_error = dx_alsa_errno(status);
@@ -373,12 +374,12 @@ change(struct dx_alsa_stream *stream)
 }
 
 void
-dx_alsa_stream_tell_change(struct dx_alsa_stream *stream, bool begins)
+dx_alsa_stream_tell(struct dx_alsa_stream *stream, enum dx_alsa_news news)
 {
     pthread_mutex_lock(&stream->lock);
-    if (!begins) {
+    if (news == DX_ALSA_NEWS_END) {
         stream->muted_until_ns = 0;
-    } else if (dx_alsa_time_is_moving(stream) && !stream->setup.is_capture) {
+    } else if (news == DX_ALSA_NEWS_BEGIN && dx_alsa_time_is_moving(stream) && !stream->setup.is_capture) {
         /* Its frames are not to be heard at another rate for the moment until they are adapted. */
         stream->is_muted = true;
         stream->muted_until_ns = dx_clock_now_ns(stream->clock) + MUTED_NS;

@@ -586,6 +586,15 @@ a_long_buffer_keeps_what_is_not_read_for_long(void)
 }
 
 static void
+nothing_is_drained_at_once(void)
+{
+    snd_pcm_t *const pcm = open_player(0);
+    CHECK_ALSA(snd_pcm_drain(pcm));
+    CHECK_EQ(snd_pcm_state(pcm), SND_PCM_STATE_SETUP);
+    CHECK_ALSA(snd_pcm_close(pcm));
+}
+
+static void
 a_handle_is_closed_in_every_state(void)
 {
     snd_pcm_t *pcm;
@@ -644,6 +653,7 @@ main(void)
     RUN(a_program_outlives_the_driver);
     RUN(after_a_fork_the_childs_handle_fails_and_the_parents_does_not);
     RUN(a_long_buffer_keeps_what_is_not_read_for_long);
+    RUN(nothing_is_drained_at_once);
     RUN(a_handle_is_closed_in_every_state);
     RUN(wrong_names_are_refused);
     rig_finish();
