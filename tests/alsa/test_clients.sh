@@ -40,6 +40,7 @@ pass() { # FORMAT FRAMES
     local format=$1 player recorder
     mapfile -t players < <(installed "${players[@]}")
     mapfile -t recorders < <(installed "${recorders[@]}")
+    [ "${#players[@]}" != 0 ] && [ "${#recorders[@]}" != 0 ] || skip "nobody plays or records"
     make_cable cable
     "$wave" make in.wav "$format" 48000 2 "$2"
     for player in "${players[@]}"; do
