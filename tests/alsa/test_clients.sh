@@ -40,7 +40,9 @@ pass() { # FORMAT FRAMES
     local format=$1 player recorder
     mapfile -t players < <(installed "${players[@]}")
     mapfile -t recorders < <(installed "${recorders[@]}")
-    [ "${#players[@]}" != 0 ] && [ "${#recorders[@]}" != 0 ] || skip "nobody plays or records"
+    if [ "${#players[@]}" = 0 ] || [ "${#recorders[@]}" = 0 ]; then
+        skip "nobody plays or records"
+    fi
     make_cable cable
     "$wave" make in.wav "$format" 48000 2 "$2"
     for player in "${players[@]}"; do
