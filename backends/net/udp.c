@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Sockets by the table of whatever is below.
+
+#include "backends/net/udp.h"
+
+#include <errno.h>
+
+int
+dx_udp_open(struct dx_net *net, const struct dx_udp_config *config, struct dx_udp **ret_socket)
+{
+    return net->ops->open(net, config, ret_socket);
+}
+
+void
+dx_udp_close(struct dx_udp *socket)
+{
+    if (socket)
+        socket->net->ops->close(socket);
+}
+
+int
+dx_udp_join(struct dx_udp *socket, uint32_t group, uint32_t source)
+{
+    return group >> 28 == 0xeu ? socket->net->ops->join(socket, group, source) : -EINVAL;
+}
+
+int
+dx_udp_leave(struct dx_udp *socket, uint32_t group, uint32_t source)
+{
+    return socket->net->ops->leave(socket, group, source);
+}
+
+int
+dx_udp_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size)
+{
+    return size <= DX_UDP_MAX_BYTES ? socket->net->ops->send(socket, to, data, size) : -EMSGSIZE;
+}
