@@ -8,57 +8,78 @@
 
 /*
  * No thread, clock or system call of its own: frames and the time come in by calls, frames go out by a callback. Everything
- * is allocated when it is made. All calls on one thread, but for those of udp.h that say otherwise.
+ * is allocated when it is made, and the same calls with the same seed give the same frames. All calls on one thread, the
+ * wire thread, but for dx_udp_send() and where it says otherwise. How it works: docs/design/net.md.
  */
-struct dx_stack;
+struct dx_net_stack;
 
-enum dx_stack_addressing { DX_STACK_STATIC, DX_STACK_DHCP /* and a link-local address without an answer */, DX_STACK_LINK_LOCAL };
+enum dx_net_addressing {
+    DX_NET_STATIC,
+    DX_NET_DHCP,       // and a link-local address while there is no answer
+    DX_NET_LINK_LOCAL,
+};
 
-struct dx_stack_config {
+struct dx_net_stack_config {
     uint8_t mac[6];
-    enum dx_stack_addressing addressing;
-    uint32_t address, netmask, gateway; // host byte order; 0: none
+    enum dx_net_addressing addressing;
+    uint32_t address, netmask, gateway; // of DX_NET_STATIC, host byte order; netmask and gateway 0: none
     char host_name[64];                 // for DHCP; may be empty
-    uint32_t igmp_version;              // 2 or 3; 0: 3, and what a querier makes of it
+    uint32_t igmp_version;              // 2 or 3: that one; 0: 3, and what a querier makes of it
     uint64_t seed;                      // of all that is random; 0: from the MAC and the time of the first call
     void *context;
-    /** A frame, without FCS. @return 0; else it was not sent, and that is counted. */
-    int (*send)(void *context, const uint8_t *frame, uint32_t size);
-    /** The groups that the adapter must let through have changed. */
+    /**
+     * A frame without FCS, 14 to 1514 bytes; not padded. On the wire thread and on those of dx_udp_send().
+     *
+     * @return 0; else it was not sent, which is counted, and dx_udp_send() returns it.
+     */
+    int (*send)(void *context, const uint8_t *frame, uint32_t size) DX_REALTIME;
+    /** The groups that the adapter must let through have changed: all of them. */
     void (*set_filter)(void *context, const uint8_t (*groups)[6], uint32_t count);
-    /** An address was obtained, or lost (0), or is in conflict. */
+    /** The address is another one, was lost (0), or another host has it too. May be NULL. */
     void (*address_changed)(void *context, uint32_t address, const char *how);
 };
 
-struct dx_stack_counters {
+struct dx_net_stack_counters {
     uint64_t received, sent, send_errors;
-    uint64_t not_for_us;     // passed the hash, not the exact filter
-    uint64_t bad_frames;     // shorter than they say, of an unknown version
+    uint64_t not_for_us;     // passed the adapter's filter, not the exact one; of no protocol that is here
+    uint64_t bad_frames;     // shorter than they say, of an unknown version, of nonsense
     uint64_t bad_checksums;
     uint64_t fragments;      // dropped: the stack does not put them together
     uint64_t no_port;        // nobody listens
-    uint64_t arp_timeouts, arp_conflicts;
+    uint64_t echoes_dropped; // more pings than are answered
+    uint64_t arp_timeouts;   // neighbours that did not answer
+    uint64_t arp_dropped;    // datagrams that waited for them
+    uint64_t arp_conflicts;  // with our address
     uint64_t igmp_queries, igmp_reports;
 };
 
-int dx_stack_create(const struct dx_stack_config *config, struct dx_stack **ret_stack);
-void dx_stack_destroy(struct dx_stack *stack);
+/** @return 0; -EINVAL (MAC, address, IGMP version or callbacks make no sense), -ENOMEM. The link is down at first. */
+int dx_net_stack_create(const struct dx_net_stack_config *config, struct dx_net_stack **ret_stack);
 
-/** A frame has come. */
-void dx_stack_input(struct dx_stack *stack, const uint8_t *frame, uint32_t size, uint64_t now_ns);
+/** NULL is fine. */
+void dx_net_stack_destroy(struct dx_net_stack *stack);
 
-/** Does what is due. @return when to be called next; UINT64_MAX: never. */
-uint64_t dx_stack_poll(struct dx_stack *stack, uint64_t now_ns);
+/** A frame has come, without FCS. */
+void dx_net_stack_input(struct dx_net_stack *stack, const uint8_t *frame, uint32_t size, uint64_t now_ns);
+
+/**
+ * Does what is due.
+ *
+ * @return when to be called next at the latest; UINT64_MAX: never. An input, a link change, or a datagram sent to an
+ *         unknown neighbour makes that sooner: call again after them.
+ */
+uint64_t dx_net_stack_poll(struct dx_net_stack *stack, uint64_t now_ns);
 
 /** The cable was plugged in, or out: addresses are obtained anew, groups reported again. */
-void dx_stack_set_link(struct dx_stack *stack, bool is_up, uint64_t now_ns);
+void dx_net_stack_set_link(struct dx_net_stack *stack, bool is_up, uint64_t now_ns);
 
-/** The present address; 0: none. */
-uint32_t dx_stack_address(const struct dx_stack *stack);
+/** The present address; 0: none.  Thread: any. */
+uint32_t dx_net_stack_address(const struct dx_net_stack *stack);
 
-const struct dx_stack_counters *dx_stack_counters(const struct dx_stack *stack);
+/** Thread: any. */
+void dx_net_stack_get_counters(const struct dx_net_stack *stack, struct dx_net_stack_counters *ret_counters);
 
-/** The sockets of this stack. */
-struct dx_net *dx_stack_net(struct dx_stack *stack);
+/** The sockets of this stack; destroyed with it, and it with them. */
+struct dx_net *dx_net_stack_net(struct dx_net_stack *stack);
 
 #endif /* DX_NET_STACK_H */

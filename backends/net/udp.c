@@ -3,11 +3,15 @@
 
 #include "backends/net/udp.h"
 
+#include "backends/net/wire.h"
+
 #include <errno.h>
 
 int
 dx_udp_open(struct dx_net *net, const struct dx_udp_config *config, struct dx_udp **ret_socket)
 {
+    if (!config->received || config->dscp > 63)
+        return -EINVAL;
     return net->ops->open(net, config, ret_socket);
 }
 
@@ -21,7 +25,7 @@ dx_udp_close(struct dx_udp *socket)
 int
 dx_udp_join(struct dx_udp *socket, uint32_t group, uint32_t source)
 {
-    return group >> 28 == 0xeu ? socket->net->ops->join(socket, group, source) : -EINVAL;
+    return dx_ip_is_group(group) ? socket->net->ops->join(socket, group, source) : -EINVAL;
 }
 
 int
@@ -34,4 +38,35 @@ int
 dx_udp_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size)
 {
     return size <= DX_UDP_MAX_BYTES ? socket->net->ops->send(socket, to, data, size) : -EMSGSIZE;
+}
+
+uint32_t
+dx_net_address(const struct dx_net *net)
+{
+    return net->ops->address(net);
+}
+
+uint64_t
+dx_net_lost(const struct dx_net *net)
+{
+    return net->ops->lost(net);
+}
+
+uint64_t
+dx_net_poll(struct dx_net *net, uint64_t now_ns)
+{
+    return net->ops->poll(net, now_ns);
+}
+
+int
+dx_net_fd(const struct dx_net *net)
+{
+    return net->ops->fd(net);
+}
+
+void
+dx_net_destroy(struct dx_net *net)
+{
+    if (net)
+        net->ops->destroy(net);
 }
