@@ -6,6 +6,8 @@
 
 #include "backends/usb/transfer.h"
 
+#include <stdatomic.h>
+
 struct dx_usb_model;
 
 struct dx_usb_model_ops {
@@ -26,6 +28,16 @@ struct dx_usb_model_ops {
     void (*destroy)(struct dx_usb_model *model);
 };
 
+/* What a model has seen. One writer: the thread that runs it. Relaxed: others want a recent value. */
+struct dx_model_counters {
+    _Atomic uint64_t received; // frames from the wire that went to the host
+    _Atomic uint64_t sent;     // frames from the host that went to the wire
+    _Atomic uint64_t filtered; // frames from the wire which the filter keeps out
+    _Atomic uint64_t deaf;     // frames either way that were lost because the device had not been set up for them
+    _Atomic uint64_t overrun;  // frames from the wire that found no room: the host does not ask
+    _Atomic uint64_t bad;      // frames, blocks or headers from the host that make no sense
+};
+
 struct dx_usb_model {
     const struct dx_usb_model_ops *ops;
     enum dx_usb_speed speed;
@@ -34,13 +46,21 @@ struct dx_usb_model {
     uint32_t configuration_count;
     const char *strings[16]; // UTF-8; [1] is string 1
     uint8_t configuration;
-    /* The wire: where frames go that the host sends. */
+    uint32_t out_max; // a bulk OUT transfer ends here also without a short packet; 0: only with one
+    /* The wire: where frames go that the host sends. Called on the thread that runs the model. */
     void (*send)(void *wire, const uint8_t *frame, uint32_t size);
     void *wire;
-    /* What is done wrong on purpose, for tests; NULL: nothing. Asked before each transfer: 0, a negative errno value that it
-     * completes with instead, -ENODEV (unplugged from now on), or -EINPROGRESS (it never completes by itself). */
+    /* What is done wrong on purpose, for tests; NULL: nothing. Asked once for each transfer, when it is looked at first: 0; a
+     * number of bytes after which it ends, the rest being lost; or a negative errno value that it completes with instead: -EPIPE (an
+     * endpoint stays halted), -ENODEV (unplugged from now on), -EINPROGRESS (it never completes by itself), any other. */
     int (*fault)(void *context, const struct dx_usb_transfer *transfer);
     void *fault_context;
+    /* Told of each control request: bytes that went, or the error. Data may be NULL. NULL: nobody. */
+    void (*told)(void *context, const struct dx_usb_setup *setup, const uint8_t *data, int result);
+    void *told_context;
+    _Atomic bool has_no_cable; // dx_usb_model_set_link()
+    struct dx_model_counters counters;
+    const char *_Atomic complaint; // a strict model's first sentence about what the host did wrong; NULL: nothing
 };
 
 struct dx_model_options {
@@ -58,11 +78,20 @@ struct dx_usb_model *dx_model_ax88772(const struct dx_model_options *options);
 struct dx_usb_model *dx_model_ncm(const struct dx_model_options *options);
 struct dx_usb_model *dx_model_ecm(const struct dx_model_options *options);
 
-/** Opens a model as a device, in this process. @param model  taken, also on failure. */
+/**
+ * Opens a model as a device, in this process: reset, then configured with its first configuration, as a host would.
+ *
+ * @param model  taken, also on failure.
+ *
+ * The model runs on the thread that pumps, and nowhere else: submit and receive put things into queues.
+ */
 int dx_usb_open_model(struct dx_usb_model *model, struct dx_usb_device **ret_device);
 
 /** A frame for the adapter's wire side. Any thread. */
 void dx_usb_model_receive(struct dx_usb_device *device, const uint8_t *frame, uint32_t size);
+
+/** Plugs the network cable in or out. Any thread. */
+void dx_usb_model_set_link(struct dx_usb_device *device, bool is_up);
 
 /** Pulls it out. Any thread. */
 void dx_usb_model_unplug(struct dx_usb_device *device);
