@@ -6,6 +6,8 @@
 
 #include "backends/usb/transfer.h"
 
+#include <dextral/base.h>
+
 #define DX_FRAME_MIN 14u   // destination, source, type
 #define DX_FRAME_MAX 1518u // without FCS; with a VLAN tag
 
@@ -36,6 +38,7 @@ struct dx_nic_info {
     const char *driver; // "ax88772", "cdc-ncm", "cdc-ecm"
     char chip[32];      // "AX88772C", "NCM 1.0"
     uint8_t mac[6];
+    bool is_mac_made_up;   // the adapter has no valid one: this one is made from its path, and stays the same there
     uint8_t interfaces[2]; // claimed
     uint8_t interface_count;
     uint8_t in_endpoint, out_endpoint, notify_endpoint; // notify: 0 where there is none
@@ -51,7 +54,9 @@ struct dx_nic_info {
  * A driver. `nic` is its own memory of `bytes` bytes, zeroed before probe().
  *
  * Requests (open, close, set_filter, poll_link, recover) run on the adapter's control thread; the wire thread pumps
- * meanwhile. receive(), frame() and reset_framing() run on the wire thread: no request, allocation, lock or system call.
+ * meanwhile. receive(), frame(), reset_framing() and notified() run on the wire thread: no request, allocation, lock or
+ * system call. The compiler checks that of all but receive(), because a sink is free to wake somebody: what takes frames
+ * apart is marked where it is (dx_ax88772_next(), for one), and receive() is the loop around it and the sink.
  */
 struct dx_nic_ops {
     const char *name;
@@ -73,7 +78,7 @@ struct dx_nic_ops {
     int (*poll_link)(void *nic, struct dx_usb_device *device, struct dx_nic_link *link);
 
     /** One packet of the interrupt endpoint; the wire thread's. @return whether `link` has news, or poll_link() should be called. */
-    bool (*notified)(void *nic, const uint8_t *data, uint32_t size, struct dx_nic_link *link);
+    bool (*notified)(void *nic, const uint8_t *data, uint32_t size, struct dx_nic_link *link) DX_REALTIME;
 
     /** After a stall or a lost transfer of an endpoint: what else there is to do once its halt has been cleared. NULL: nothing. */
     int (*recover)(void *nic, struct dx_usb_device *device, uint8_t endpoint);
@@ -82,8 +87,8 @@ struct dx_nic_ops {
     uint32_t (*receive)(void *nic, const uint8_t *data, uint32_t size, dx_frame_sink sink, void *context,
                         struct dx_nic_counters *counters);
 
-    /** Drops what is left of earlier transfers. */
-    void (*reset_framing)(void *nic);
+    /** Drops what is left of earlier transfers: after each IN transfer that did not end well, and after a halt. */
+    void (*reset_framing)(void *nic) DX_REALTIME;
 
     /**
      * Makes one bulk OUT transfer of frames.
@@ -95,7 +100,7 @@ struct dx_nic_ops {
      * @return how many frames were taken; 0: the first one can never be sent (too long, too short).
      */
     uint32_t (*frame)(void *nic, const uint8_t *const *frames, const uint32_t *sizes, uint32_t count, uint8_t *buffer,
-                      uint32_t *ret_size, bool *ret_ends_short);
+                      uint32_t *ret_size, bool *ret_ends_short) DX_REALTIME;
 };
 
 extern const struct dx_nic_ops dx_nic_ax88772;
