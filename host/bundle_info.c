@@ -5,6 +5,7 @@
 
 #include "host/error.h"
 #include "host/plist.h"
+#include "host/usb_match.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,8 @@ static const struct optional_key {
     {"idProductMask", 0xFFFF, VALUE_NUMBER, true},       {"bcdDevice", 0xFFFF, VALUE_NUMBER, true},
     {"bConfigurationValue", 0xFF, VALUE_NUMBER, true},   {"bInterfaceNumber", 0xFF, VALUE_NUMBER, true},
     {"bInterfaceClass", 0xFF, VALUE_NUMBER, true},       {"bInterfaceSubClass", 0xFF, VALUE_NUMBER, true},
-    {"bInterfaceProtocol", 0xFF, VALUE_NUMBER, true},
+    {"bInterfaceProtocol", 0xFF, VALUE_NUMBER, true},    {"bDeviceClass", 0xFF, VALUE_NUMBER, true},
+    {"bDeviceSubClass", 0xFF, VALUE_NUMBER, true},       {"bDeviceProtocol", 0xFF, VALUE_NUMBER, true},
 };
 
 static const char *
@@ -201,6 +203,8 @@ check_personality(const struct dx_bundle_info *info, struct dx_personality *pers
         status = check_agrees(&place, properties, "IOUserServerName", info->identifier);
     if (status == kIOReturnSuccess)
         status = check_optional_keys(&place, properties, provider);
+    if (status == kIOReturnSuccess)
+        status = dx_usb_check_personality(properties, place.text, error);
 
     const char *const clients = "IOUserAudioDriverUserClientProperties";
     if (status == kIOReturnSuccess)

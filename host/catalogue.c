@@ -4,6 +4,7 @@
 #include "host/catalogue.h"
 
 #include "host/error.h"
+#include "host/usb_match.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -233,6 +234,17 @@ stamp_files(struct dx_bundle_entry *entry, const char *entitlements, dx_error *e
     return status;
 }
 
+/* What it is for, and what it asks for, must agree. */
+static kern_return_t
+check_hardware(const struct dx_bundle_entry *entry, dx_error *error)
+{
+    kern_return_t status = kIOReturnSuccess;
+    for (size_t i = 0; i < entry->info.personality_count && status == kIOReturnSuccess; i++)
+        status = dx_usb_check_entitled(entry->info.personalities[i].properties, entry->info.personalities[i].name,
+                                       entry->entitlements.usb, error);
+    return status;
+}
+
 static kern_return_t
 read_entry(struct dx_bundle_entry *entry, const char *path, const char *root, dx_error *error)
 {
@@ -247,6 +259,8 @@ read_entry(struct dx_bundle_entry *entry, const char *path, const char *root, dx
         status = find_executable(entry, error);
     if (status == kIOReturnSuccess)
         status = dx_entitlements_read(entry->folder, &entry->entitlements, &entitlements, error);
+    if (status == kIOReturnSuccess)
+        status = check_hardware(entry, error);
     if (status == kIOReturnSuccess)
         status = stamp_files(entry, entitlements, error);
     free(root_folder);

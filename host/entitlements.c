@@ -7,6 +7,7 @@
 #include "host/error.h"
 #include "host/plist.h"
 #include "host/store.h"
+#include "host/usb_match.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -238,6 +239,11 @@ add_all(const struct collecting *collecting, const OSDictionary *root)
     for (size_t i = 0; i < count && status == kIOReturnSuccess; i++)
         status = add_entitlement(collecting, keys[i], OSDictionaryGetObject(root, keys[i]));
     free(keys);
+    OSObjectPtr const usb = OSDictionaryGetObject(root, DX_ENTITLEMENT_USB);
+    if (status == kIOReturnSuccess && usb)
+        status = dx_usb_check_entitlement(usb, collecting->name, collecting->error);
+    if (status == kIOReturnSuccess && usb)
+        collecting->to->usb = OSObjectRetain(usb);
     return status;
 }
 
@@ -265,6 +271,7 @@ dx_entitlements_finish(struct dx_entitlements *entitlements)
     for (size_t i = 0; i < entitlements->count; i++)
         free(entitlements->texts[i]);
     free(entitlements->texts);
+    OSObjectRelease(entitlements->usb);
     *entitlements = (struct dx_entitlements){0};
 }
 

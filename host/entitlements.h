@@ -20,11 +20,13 @@
 /* Those that mean something here. */
 #define DX_ENTITLEMENT_NETWORK_CLIENT "com.apple.security.network.client"
 #define DX_ENTITLEMENT_NETWORK_SERVER "com.apple.security.network.server"
+#define DX_ENTITLEMENT_USB "com.apple.developer.driverkit.transport.usb"
 #define DX_ENTITLEMENT_ANY_USER_CLIENT "com.apple.developer.driverkit.allow-any-userclient-access"
 
 struct dx_entitlements {
     char **texts;
     size_t count;
+    OSArray *usb; // +1: the value of DX_ENTITLEMENT_USB, checked; NULL: it is not there
 };
 
 /**

@@ -12,6 +12,7 @@
 #include <dextral/host.h>
 #include <dextral/host_controls.h>
 #include <dextral/plugin.h>
+#include <dextral/usb.h>
 #include <dextral/user_client.h>
 
 #endif /* DEXTRAL_DEXTRAL_H */
