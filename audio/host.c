@@ -620,7 +620,7 @@ take_driver(dx_host *host, const IOUserAudioDriver *driver)
 }
 
 kern_return_t
-dx_host_start_driver(dx_host *host, IOUserAudioDriver *driver, OSDictionary *properties)
+dx_host_start_driver_for(dx_host *host, IOUserAudioDriver *driver, OSDictionary *properties, IOService *provider)
 {
     if (!host || !OSDynamicCast(IOUserAudioDriver, driver))
         return kIOReturnBadArgument;
@@ -645,7 +645,7 @@ dx_host_start_driver(dx_host *host, IOUserAudioDriver *driver, OSDictionary *pro
     if (status == kIOReturnSuccess) {
         status = dx_driver_attach(driver, host, properties);
         if (status == kIOReturnSuccess) {
-            status = IOUserAudioDriverStart(driver, NULL);
+            status = IOUserAudioDriverStart(driver, provider);
             if (status != kIOReturnSuccess) {
                 detach_devices(host, driver, true);
                 dx_driver_detach(driver);
@@ -657,6 +657,12 @@ dx_host_start_driver(dx_host *host, IOUserAudioDriver *driver, OSDictionary *pro
     return status;
 }
 
+kern_return_t
+dx_host_start_driver(dx_host *host, IOUserAudioDriver *driver, OSDictionary *properties)
+{
+    return dx_host_start_driver_for(host, driver, properties, NULL);
+}
+
 struct stop {
     IOUserAudioDriver *driver;
     kern_return_t status;
@@ -666,7 +672,9 @@ static void
 stop_on_queue(void *context)
 {
     struct stop *const stop = context;
-    stop->status = IOUserAudioDriverStop(stop->driver, NULL);
+    IOService *const provider = OSObjectRetain(IOServiceGetProvider(stop->driver)); // Stop gives it up
+    stop->status = IOUserAudioDriverStop(stop->driver, provider);
+    OSObjectRelease(provider);
 }
 
 kern_return_t

@@ -29,4 +29,12 @@ kern_return_t dx_host_request_configuration_change(dx_host *host, IOUserAudioClo
 /** Whether the protocol is performing a change of this device now, on this task: C setters are legal then. */
 bool dx_host_is_performing(dx_host *host, IOUserAudioClockDevice *device);
 
+/**
+ * dx_host_start_driver() for hardware.
+ *
+ * @param provider  retained until it is stopped; NULL: none.
+ */
+kern_return_t dx_host_start_driver_for(dx_host *host, IOUserAudioDriver *driver, OSDictionary *properties,
+                                       IOService *provider);
+
 #endif /* DX_AUDIO_HOST_H */

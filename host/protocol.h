@@ -60,13 +60,14 @@
 #define DX_OP_SET_DEFAULT "set-default" // uid, direction (0: both, 1: input, 2: output); no uid: none
 #define DX_OP_DRIVERS "drivers"         // -> drivers: [{bundle, path, version, running-version, state (of machine.md,
                                         //   or "refused"), why, restarts, entitlements, network, programs (granted),
-                                        //   open (parts of the sandbox that do not hold)}]
+                                        //   open (parts of the sandbox that do not hold), hardware: [text]: what it
+                                        //   runs on, or waits for}]
 #define DX_OP_APPROVE "approve"         // bundle: identifier or path
 #define DX_OP_REVOKE "revoke"           // bundle
 #define DX_OP_RESTART "restart"         // bundle or uid: the new version takes over
 #define DX_OP_GRANT "grant"             // bundle, program (path), revoke (bool): it may open its user clients
 #define DX_OP_INCIDENTS "incidents"     // uid (none: all), since (host ns) -> incidents: [{uid, host-ns, device-time,
-                                        //   cause (string), frames, count, client (session), client-name, text,
+                                        //   cause (string), frames, count, client-name, client-pid, text,
                                         //   intervals: {cause: ns}}], oldest first; left-out: how many did not fit
 #define DX_OP_RECORDING "recording"     // uid -> recording (fd), read-only: to be read, not mapped, as its writer may cut it
 #define DX_OP_USER_CLIENT_OPEN "user-client-open"   // bundle or uid, type -> connection
@@ -97,8 +98,9 @@
  */
 #define DX_OP_LOAD "load" // token, socket, path (of the bundle), personality (name; none: all of them), properties,
                           //   sandbox ("off": none), incarnation, saved-state, network (bool), before: [{uid,
-                          //   recorder (fd), frame, host-ns, ns-per-frame-f64}]; answered at once, `loaded` tells how
-                          //   it ended
+                          //   recorder (fd), frame, host-ns, ns-per-frame-f64}], providers: [{personality,
+                          //   properties, node (fd)}], hardware, for which these personalities alone are started;
+                          //   answered at once, `loaded` tells how it ended
 #define DX_OP_JOIN "join"   // as open, with uid, gain-f64, mute, name, pid -> ring (fd), member
 #define DX_OP_TUNE "tune"   // session, gain-f64, mute
 #define DX_OP_LEAVE "leave" // session

@@ -253,7 +253,7 @@ dx_sandbox_close(const struct dx_sandbox_config *config)
     holds |= close_with_landlock(config);
     /* The last one: it refuses what the others are made with.  No socket, no connection: it closes the network
      * too, and without a process to be found, and signals to itself alone, those of others. */
-    if (dx_sandbox_close_calls(config->network))
+    if (dx_sandbox_close_calls(config->network, config->usb))
         holds |= 1u << DX_SANDBOX_CALLS | (config->network ? 0 : 1u << DX_SANDBOX_NETWORK);
     return holds;
 }

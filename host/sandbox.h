@@ -27,6 +27,7 @@ struct dx_sandbox_config {
     const char *bundle;        // its folder: read
     const char *library;       // the folder of our own libraries: read
     const char *socket_folder; // where the supervisor's socket is: connected to
+    bool usb;                  // a USB device was handed in: requests to it by ioctl()
     bool network;              // granted: IPv4, IPv6, and asking which interfaces there are
 };
 

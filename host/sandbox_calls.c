@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
+#include <linux/usbdevice_fs.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -242,8 +243,23 @@ allow_sockets(struct filter *filter, bool network)
     allow(filter, of_the_network, sizeof of_the_network / sizeof *of_the_network);
 }
 
+/* Of usbfs, on a descriptor that the supervisor opened: transfers, interfaces, configurations.  Nothing that needs a
+ * node to be opened; the numbers are compared as a whole, as other devices have requests of the same letter. */
 static void
-fill(struct filter *filter, bool network)
+allow_usb(struct filter *filter)
+{
+    static const uint64_t requests[] = {
+        USBDEVFS_CONTROL,      USBDEVFS_BULK,          USBDEVFS_RESETEP,          USBDEVFS_SETINTERFACE,
+        USBDEVFS_SETCONFIGURATION, USBDEVFS_GETDRIVER, USBDEVFS_SUBMITURB,        USBDEVFS_DISCARDURB,
+        USBDEVFS_REAPURB,      USBDEVFS_REAPURBNDELAY, USBDEVFS_CLAIMINTERFACE,   USBDEVFS_RELEASEINTERFACE,
+        USBDEVFS_CONNECTINFO,  USBDEVFS_IOCTL,         USBDEVFS_RESET,            USBDEVFS_CLEAR_HALT,
+        USBDEVFS_GET_CAPABILITIES, USBDEVFS_DISCONNECT_CLAIM, USBDEVFS_DROP_PRIVILEGES, USBDEVFS_GET_SPEED,
+    };
+    allow_values(filter, "ioctl", 1, requests, sizeof requests / sizeof *requests);
+}
+
+static void
+fill(struct filter *filter, bool network, bool usb)
 {
     allow(filter, allowed, sizeof allowed / sizeof *allowed);
     if (DX_SANDBOX_SANITIZED)
@@ -254,6 +270,8 @@ fill(struct filter *filter, bool network)
     allow_descriptor_commands(filter);
     allow_thread_settings(filter);
     allow_sockets(filter, network);
+    if (usb)
+        allow_usb(filter);
     for (size_t i = 0; i < sizeof not_there / sizeof *not_there; i++)
         add(filter, SCMP_ACT_ERRNO(ENOSYS), not_there[i], NULL, 0);
     for (int number = FIRST_UNKNOWN_CALL; number <= LAST_UNKNOWN_CALL; number++)
@@ -261,12 +279,12 @@ fill(struct filter *filter, bool network)
 }
 
 bool
-dx_sandbox_close_calls(bool network)
+dx_sandbox_close_calls(bool network, bool usb)
 {
     struct filter filter = {.context = seccomp_init(SCMP_ACT_ERRNO(EPERM))};
     if (!filter.context)
         return false;
-    fill(&filter, network);
+    fill(&filter, network, usb);
     /* Another machine's calls, and x32's: refused, not killed.  A tree, so that no call pays
      * for the length of the list. */
     filter.failed |= seccomp_attr_set(filter.context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)) < 0;

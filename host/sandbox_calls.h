@@ -23,8 +23,9 @@
  * Refuses every system call that is not on the list; needs no_new_privs.
  *
  * @param network  whether sockets of the internet are on it.
+ * @param usb      whether requests to a USB device that is open are on it.
  * @return whether it holds: not without seccomp in the kernel, and not in a build without libseccomp.
  */
-bool dx_sandbox_close_calls(bool network);
+bool dx_sandbox_close_calls(bool network, bool usb);
 
 #endif /* DX_HOST_SANDBOX_CALLS_H */

@@ -4,8 +4,9 @@
 #include "host/sandbox_calls.h"
 
 bool
-dx_sandbox_close_calls(bool network)
+dx_sandbox_close_calls(bool network, bool usb)
 {
     (void)network;
+    (void)usb;
     return false;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Loading: what is asked for, the sandbox, then the bundle and its drivers; and the way back.
 
+#include "audio/host.h"
 #include "host/driver/state.h"
 #include "host/error.h"
 #include "host/protocol.h"
@@ -29,7 +30,7 @@ keep_request(struct dx_process_job *job, const struct dx_message *message)
     process->properties = OSObjectRetain(dx_wire_get_dictionary(body, "properties"));
     process->saved_state = OSObjectRetain(dx_wire_get_dictionary(body, "saved-state"));
     process->memory = dx_process_memory_create(job, message);
-    return process->memory && copy_string(body, DX_KEY_TOKEN, &process->token) &&
+    return process->memory && dx_process_providers_take(job, message) && copy_string(body, DX_KEY_TOKEN, &process->token) &&
            copy_string(body, "socket", &process->socket_path) && copy_string(body, "path", &process->path) &&
            copy_string(body, "personality", &process->personality);
 }
@@ -66,6 +67,7 @@ close_sandbox(struct dx_driver_process *process, bool is_open)
         .library = has_library ? library : NULL,
         .socket_folder =
             find_folder(process->socket_path, socket_folder, sizeof socket_folder) ? socket_folder : NULL,
+        .usb = process->provider_count > 0,
         .network = process->has_network,
     };
     process->sandbox |= process->config->close(&config);
@@ -155,7 +157,7 @@ merge_properties(const struct dx_driver_process *process, size_t index)
 }
 
 static kern_return_t
-start_driver(struct dx_driver_process *process, size_t index, dx_error *error)
+start_driver(struct dx_driver_process *process, size_t index, IOService *provider, dx_error *error)
 {
     OSDictionary *const properties = merge_properties(process, index);
     if (!properties)
@@ -163,7 +165,7 @@ start_driver(struct dx_driver_process *process, size_t index, dx_error *error)
     IOUserAudioDriver *driver = NULL;
     kern_return_t status = dx_bundle_create_driver(process->bundle, index, &driver, error);
     if (status == kIOReturnSuccess) {
-        status = dx_host_start_driver(process->host, driver, properties);
+        status = dx_host_start_driver_for(process->host, driver, properties, provider);
         if (status == kIOReturnSuccess)
             process->drivers[process->driver_count++] = driver;
         else {
@@ -177,17 +179,37 @@ start_driver(struct dx_driver_process *process, size_t index, dx_error *error)
     return status;
 }
 
+/* One for each piece of hardware. */
+static kern_return_t
+start_for_hardware(struct dx_driver_process *process, dx_error *error)
+{
+    const size_t count = dx_bundle_personality_count(process->bundle);
+    kern_return_t status = kIOReturnSuccess;
+    for (size_t i = 0; i < process->provider_count && status == kIOReturnSuccess; i++) {
+        const struct dx_process_provider *const provider = &process->providers[i];
+        size_t index = 0;
+        while (index < count && strcmp(dx_bundle_personality_name(process->bundle, index), provider->personality) != 0)
+            index++;
+        status = index < count ? start_driver(process, index, provider->service, error)
+                               : dx_error_set(error, kIOReturnNotFound, "%s has no personality named %.80s",
+                                              process->path, provider->personality);
+    }
+    return status;
+}
+
 static kern_return_t
 start_drivers(struct dx_driver_process *process, dx_error *error)
 {
     const size_t count = dx_bundle_personality_count(process->bundle);
-    process->drivers = calloc(count, sizeof(IOUserAudioDriver *));
+    process->drivers = calloc(count + process->provider_count, sizeof(IOUserAudioDriver *));
     if (!process->drivers || make_host(process) != kIOReturnSuccess)
         return dx_error_set(error, kIOReturnNoMemory, "no memory, or no thread, for the host");
+    if (process->provider_count)
+        return start_for_hardware(process, error);
     kern_return_t status = kIOReturnSuccess;
     for (size_t i = 0; i < count && status == kIOReturnSuccess; i++)
         if (is_wanted(process, i))
-            status = start_driver(process, i, error);
+            status = start_driver(process, i, NULL, error);
     if (status == kIOReturnSuccess && !process->driver_count)
         status = dx_error_set(error, kIOReturnNotFound, "%s has no personality, and no class of one, named %.80s",
                               process->path, process->personality);
@@ -234,7 +256,9 @@ dx_process_load(struct dx_process_job *job, struct dx_message *message)
     process->state = DX_PROCESS_LOADING;
     if (!load || !keep_request(job, message)) {
         free(load);
-        dx_process_job_end(dx_process_job_fail(job, kIOReturnNoMemory, "no memory to load the driver"));
+        dx_process_job_end(job->status != kIOReturnSuccess
+                               ? job
+                               : dx_process_job_fail(job, kIOReturnNoMemory, "no memory to load the driver"));
         dx_process_quit(process, DX_DRIVER_EXIT_NOT_STARTED);
         return;
     }

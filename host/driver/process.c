@@ -397,6 +397,7 @@ finish(struct dx_driver_process *process)
     OSObjectRelease(process->properties);
     OSObjectRelease(process->saved_state);
     dx_process_memory_destroy(process->memory);
+    dx_process_providers_finish(process);
     free(process->token);
     free(process->socket_path);
     free(process->path);

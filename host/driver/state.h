@@ -26,12 +26,19 @@
  */
 
 #define DX_PROCESS_MAX_SESSIONS 4096u
+#define DX_PROCESS_MAX_PROVIDERS 64u
 
 struct dx_driver_process;
 struct dx_process_memory;
 struct dx_process_watchdog;
 struct dx_process_realtime;
 struct dx_process_user_client;
+
+/* What a driver of hardware is started for. */
+struct dx_process_provider {
+    char *personality; // its name
+    IOService *service;
+};
 
 struct dx_process_device {
     struct dx_process_device *next;
@@ -97,6 +104,8 @@ struct dx_driver_process {
     OSDictionary *saved_state;
     uint32_t incarnation;
     struct dx_process_memory *memory;
+    struct dx_process_provider *providers; // hardware: a driver for each; none: every personality that is wanted
+    size_t provider_count;
     uint32_t sandbox; // bits of enum dx_sandbox_part that hold
     bool has_network;
 
@@ -212,6 +221,12 @@ typedef void (*dx_process_handler)(struct dx_process_job *job, struct dx_message
 void dx_process_load(struct dx_process_job *job, struct dx_message *message);
 /** Stops the drivers and unloads, on the work queue, then ends the loop. */
 void dx_process_unload(struct dx_driver_process *process);
+
+/* ---- provider.c: hardware that the supervisor hands in ---- */
+
+/** Takes what `load` brings of it; what is no hardware fails the job.  On the control thread, before any other. */
+bool dx_process_providers_take(struct dx_process_job *job, const struct dx_message *message);
+void dx_process_providers_finish(struct dx_driver_process *process);
 
 /* ---- device.c ---- */
 
