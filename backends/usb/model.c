@@ -2,6 +2,7 @@
 // Transfers to a model in this process: queues in front of a host that lives on the thread that pumps.
 
 #include "backends/usb/model_host.h"
+#include "backends/usb/request.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -273,51 +274,6 @@ model_pump(struct dx_usb_device *device, uint64_t deadline_ns)
     }
 }
 
-/* ---- blocking requests ---- */
-
-static int
-request(struct dx_usb_device *device, uint8_t type, uint8_t number, uint16_t value, uint16_t index)
-{
-    const struct dx_usb_setup setup = {.request_type = type, .request = number, .value = value, .index = index};
-    return dx_usb_control(device, &setup, NULL, DX_USB_CONTROL_TIMEOUT_MS);
-}
-
-static int
-model_set_configuration(struct dx_usb_device *device, uint8_t value)
-{
-    const int result = request(device, 0x00, DX_USB_SET_CONFIGURATION, value, 0);
-    if (result >= 0)
-        device->configuration = value;
-    return result;
-}
-
-static int
-model_set_interface(struct dx_usb_device *device, uint8_t interface, uint8_t alternate)
-{
-    return request(device, 0x01, DX_USB_SET_INTERFACE, alternate, interface);
-}
-
-static int
-model_clear_halt(struct dx_usb_device *device, uint8_t endpoint)
-{
-    return request(device, 0x02, DX_USB_CLEAR_FEATURE, 0, endpoint);
-}
-
-static int
-model_reset(struct dx_usb_device *device)
-{
-    return request(device, DX_USB_TO_PORT, DX_USB_SET_FEATURE, DX_USB_PORT_RESET, 0);
-}
-
-/* No kernel driver has it. */
-static int
-model_claim(struct dx_usb_device *device, uint8_t interface)
-{
-    (void)device;
-    (void)interface;
-    return 0;
-}
-
 /* ---- opening ---- */
 
 static void
@@ -339,12 +295,12 @@ static const struct dx_usb_ops model_ops = {
     .cancel = model_cancel,
     .pump = model_pump,
     .wake = model_wake,
-    .set_configuration = model_set_configuration,
-    .claim = model_claim,
-    .release = model_claim,
-    .set_interface = model_set_interface,
-    .clear_halt = model_clear_halt,
-    .reset = model_reset,
+    .set_configuration = dx_request_set_configuration,
+    .claim = dx_request_claim,
+    .release = dx_request_claim,
+    .set_interface = dx_request_set_interface,
+    .clear_halt = dx_request_clear_halt,
+    .reset = dx_request_reset,
     .close = model_close,
 };
 

@@ -60,14 +60,14 @@ struct dx_usb_model {
     void *told_context;
     _Atomic bool has_no_cable; // dx_usb_model_set_link()
     struct dx_model_counters counters;
-    const char *_Atomic complaint; // a strict model's first sentence about what the host did wrong; NULL: nothing
+    const char *_Atomic complaint; // why a strict model is deaf, as of the last frame either way; NULL: it is not
 };
 
 struct dx_model_options {
     uint8_t mac[6];
     enum dx_usb_speed speed;  // full or high
-    bool is_strict;           // deaf where a real chip would be
-    uint32_t burst;           // ax88772: bytes at which bulk IN transfers are cut; 0: as the driver asks
+    bool is_strict;           // deaf where a real chip would be: `complaint` says why; else it hears from the start
+    uint32_t burst;           // ax88772: bytes at which bulk IN transfers are cut, even; 0: as the driver asks
     uint16_t product;         // ax88772: 0x7720, 0x772a, 0x772b; 0: 0x772b
     uint32_t ntb_max;         // ncm: largest block either way; 0: 16384
     bool has_ntb32;           // ncm

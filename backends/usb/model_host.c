@@ -4,6 +4,7 @@
 #include "backends/usb/model_host.h"
 
 #include "backends/usb/descriptors.h"
+#include "backends/usb/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -64,12 +65,25 @@ dx_model_count(_Atomic uint64_t *counter)
 }
 
 /* release: pairs with whoever reads the sentence. */
-void
-dx_model_complain(struct dx_usb_model *model, const char *sentence)
+bool
+dx_model_judge(struct dx_usb_model *model, const char *complaint)
 {
-    const char *none = NULL;
-    (void)atomic_compare_exchange_strong_explicit(&model->complaint, &none, sentence, memory_order_release,
-                                                  memory_order_relaxed);
+    atomic_store_explicit(&model->complaint, complaint, memory_order_release);
+    if (complaint)
+        dx_model_count(&model->counters.deaf);
+    return !complaint;
+}
+
+uint32_t
+dx_model_pad(const uint8_t *frame, uint32_t size, uint8_t *room)
+{
+    if (size < 14 || size > DX_MODEL_FRAME_ROOM)
+        return 0;
+    memcpy(room, frame, size);
+    if (size >= 60)
+        return size;
+    memset(room + size, 0, 60 - size);
+    return 60;
 }
 
 uint32_t

@@ -9,17 +9,6 @@
 #define DX_MODEL_MAX_INTERFACES 4u
 #define DX_MODEL_OUT_ROOM (128u * 1024u) // of one bulk OUT transfer
 
-/* Standard requests that both ends speak of. */
-#define DX_USB_GET_DESCRIPTOR 6u
-#define DX_USB_GET_CONFIGURATION 8u
-#define DX_USB_SET_CONFIGURATION 9u
-#define DX_USB_SET_INTERFACE 11u
-#define DX_USB_CLEAR_FEATURE 1u
-#define DX_USB_SET_FEATURE 3u
-/* A reset has no request of its own. As Linux's USB/IP does it: the hub's port is asked for one. */
-#define DX_USB_TO_PORT 0x23u
-#define DX_USB_PORT_RESET 4u
-
 /* One transfer that is under way. */
 struct dx_model_slot {
     struct dx_usb_transfer *transfer;
@@ -77,8 +66,12 @@ int dx_model_answer(const struct dx_usb_setup *setup, uint8_t *data, const void 
 /** Adds one to a counter of the model's. */
 void dx_model_count(_Atomic uint64_t *counter);
 
-/** Keeps the first sentence. */
-void dx_model_complain(struct dx_usb_model *model, const char *sentence);
+/** Notes why a frame was lost in a model that has not been set up, or that one was not. @return whether it was not. */
+bool dx_model_judge(struct dx_usb_model *model, const char *complaint);
+
+/** A frame as it is on the wire: 60 bytes at least. @return its bytes; 0: it is none. `room`: DX_MODEL_FRAME_ROOM bytes. */
+uint32_t dx_model_pad(const uint8_t *frame, uint32_t size, uint8_t *room);
+#define DX_MODEL_FRAME_ROOM 1518u
 
 /** CRC-32 as the kernel's ether_crc(): no final complement, bits of a byte from the lowest. */
 uint32_t dx_model_ether_crc(const uint8_t *bytes, uint32_t size);

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// What the models of CDC-ECM and CDC-NCM share: filter, notifications, frames that wait, transfers in pieces.
+
+#ifndef DX_USB_MODEL_CDC_H
+#define DX_USB_MODEL_CDC_H
+
+#include "backends/usb/model_host.h"
+
+enum {
+    DX_CDC_NOTIFY_IN = 0x81,
+    DX_CDC_BULK_IN = 0x82,
+    DX_CDC_BULK_OUT = 0x03,
+    DX_CDC_GROUPS = 32, // of the multicast filter
+    DX_CDC_QUEUE_BYTES = 128 * 1024,
+    DX_CDC_BLOCK_MAX = 65536,
+};
+
+struct dx_model_cdc {
+    struct dx_usb_model model; // first
+    bool is_strict;
+    uint16_t packet;           // bytes of a bulk packet
+    uint8_t mac[6];            // the host's
+    char mac_text[13];
+    uint8_t data_alternate;
+
+    bool has_filter;           // one was set
+    uint16_t filter;
+    uint8_t groups[DX_CDC_GROUPS][6];
+    uint32_t group_count;
+
+    bool is_told_up;           // the last state that was notified
+    uint32_t news;             // notifications that wait: bits NEWS_*
+    uint64_t notify_ns;        // when the next one may go
+
+    uint32_t queue_first, queue_size;
+    uint8_t queue[DX_CDC_QUEUE_BYTES]; // frames, each behind two bytes of length
+
+    /* The transfer to the host that is under way, over as many of the host's as it takes. */
+    uint32_t transfer_size, transfer_at;
+    bool owes_empty_packet;
+    uint8_t transfer[DX_CDC_BLOCK_MAX];
+    uint8_t frame[DX_MODEL_FRAME_ROOM];
+};
+
+/** Sets up what is zero; `size` of the whole model. @return NULL without memory. */
+struct dx_model_cdc *dx_model_cdc_create(const struct dx_model_options *options, size_t size);
+
+/** Requests of both. @return -EPIPE for others. */
+int dx_model_cdc_control(struct dx_model_cdc *cdc, const struct dx_usb_setup *setup, uint8_t *data);
+
+/** The data interface starts or stops. */
+void dx_model_cdc_set_alternate(struct dx_model_cdc *cdc, uint8_t alternate);
+
+/** Filter and all that waits. */
+void dx_model_cdc_reset(struct dx_model_cdc *cdc);
+
+/** A frame from the wire. `complaint`: why it cannot be heard; NULL: it can. */
+void dx_model_cdc_receive(struct dx_model_cdc *cdc, const uint8_t *frame, uint32_t size, const char *complaint);
+
+/** A frame from the host. */
+void dx_model_cdc_send(struct dx_model_cdc *cdc, const uint8_t *frame, uint32_t size);
+
+/** @return the frame that waits longest, NULL: none. */
+const uint8_t *dx_model_cdc_peek(const struct dx_model_cdc *cdc, uint32_t *ret_size);
+void dx_model_cdc_drop(struct dx_model_cdc *cdc);
+
+/** Whether the transfer under way has gone: `transfer` may be filled again. */
+bool dx_model_cdc_is_free(const struct dx_model_cdc *cdc);
+/** Starts sending `transfer`. */
+void dx_model_cdc_begin(struct dx_model_cdc *cdc, uint32_t size);
+/** @return a piece of it. `max`: a transfer of so many bytes needs no empty packet; 0: each does. */
+int dx_model_cdc_read(struct dx_model_cdc *cdc, uint8_t *data, uint32_t size, uint32_t max);
+
+/** A packet of the interrupt endpoint, or -EAGAIN. */
+int dx_model_cdc_notify(struct dx_model_cdc *cdc, uint8_t *data, uint32_t size, uint64_t now_ns);
+uint64_t dx_model_cdc_next(const struct dx_usb_model *model, uint64_t now_ns);
+
+void dx_model_cdc_destroy(struct dx_usb_model *model);
+
+#endif /* DX_USB_MODEL_CDC_H */
