@@ -9,7 +9,8 @@
 struct dx_adapter;
 
 /*
- * What is told. `received`, `poll` and `link_changed` are called on the wire thread; `gone` is its last call.
+ * What is told. `received`, `poll` and `link_changed` are called on the wire thread; `gone` is its last call, once, where the
+ * device was unplugged and not closed. All of them may come before dx_adapter_open() has returned; none may close it.
  */
 struct dx_adapter_config {
     void *context;
@@ -24,7 +25,9 @@ struct dx_adapter_config {
 };
 
 /**
- * Finds the driver of a device, initialises it and starts receiving. Blocks for as long as that takes (0.5 s).
+ * Finds the driver of a device, initialises it and starts receiving. Blocks for as long as that takes (0.5 s). What goes wrong on
+ * the bus is tried again, three times in all; later, while it runs, for ever: halts are cleared, errors that repeat are
+ * followed by 1/8 s of rest.
  *
  * @param device  taken on success.
  * @param why     a sentence on failure.
@@ -33,7 +36,7 @@ struct dx_adapter_config {
 int dx_adapter_open(struct dx_usb_device *device, const struct dx_adapter_config *config, struct dx_adapter **ret_adapter,
                     char why[256]);
 
-/** Stops both threads, gives the interfaces back, and closes the device. NULL is fine. */
+/** Stops both threads, gives the interfaces back, and closes the device. Not on the wire thread. NULL is fine. */
 void dx_adapter_close(struct dx_adapter *adapter);
 
 /**
@@ -45,7 +48,7 @@ void dx_adapter_close(struct dx_adapter *adapter);
  * Thread: one at a time, or the wire thread's own `received` and `poll`; dx_adapter_flush() starts them from elsewhere.
  * Real-time: yes.
  */
-int dx_adapter_send(struct dx_adapter *adapter, const uint8_t *frame, uint32_t size);
+int dx_adapter_send(struct dx_adapter *adapter, const uint8_t *frame, uint32_t size) DX_REALTIME;
 
 /** Lets the wire thread look at the ring: one system call. */
 void dx_adapter_flush(struct dx_adapter *adapter);

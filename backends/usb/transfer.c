@@ -3,6 +3,8 @@
 
 #include "backends/usb/transfer.h"
 
+#include "backends/usb/capture.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -24,7 +26,7 @@ dx_usb_submit(struct dx_usb_device *device, struct dx_usb_transfer *transfer)
 {
     if (!transfer->backend || transfer->size > transfer->capacity)
         return -EINVAL;
-    return device->ops->submit(device, transfer);
+    return device->tap ? dx_usb_tap_submit(device->tap, device, transfer) : device->ops->submit(device, transfer);
 }
 
 void
