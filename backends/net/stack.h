@@ -56,7 +56,7 @@ struct dx_net_stack_counters {
 /** @return 0; -EINVAL (MAC, address, IGMP version or callbacks make no sense), -ENOMEM. The link is down at first. */
 int dx_net_stack_create(const struct dx_net_stack_config *config, struct dx_net_stack **ret_stack);
 
-/** NULL is fine. */
+/** Closes all sockets, and leaves their groups by a last call of `set_filter` and of `send`. NULL is fine. */
 void dx_net_stack_destroy(struct dx_net_stack *stack);
 
 /** A frame has come, without FCS. */

@@ -35,7 +35,7 @@ struct dx_udp_datagram {
 
 struct dx_udp_config {
     uint32_t address; // to bind to: ours, or a group; 0: any
-    uint16_t port;    // 0: a free one of 49152..65535
+    uint16_t port;    // 0: a free one
     uint8_t dscp;     // of what is sent: 46, 34, 0
     uint8_t ttl;      // of multicast; 0: 1
     bool is_loop;     // multicast comes back to this host (the kernel's; our own stack never does)
@@ -99,9 +99,9 @@ int dx_udp_leave(struct dx_udp *socket, uint32_t group, uint32_t source);
  * @return 0; -EMSGSIZE (above DX_UDP_MAX_BYTES), -EADDRNOTAVAIL (no address yet), -ENETUNREACH (no way there),
  *         -ENETDOWN (no link), -ENOBUFS (no room in a queue).
  *
- * Thread: any, one at a time for a socket that is not being closed.  Real-time: yes.  Our own stack: no lock, no system call but what
- * its `send` does; to a neighbour whose MAC is not known yet it waits in a queue and the next poll asks.  The kernel's:
- * one system call, which does not wait.
+ * Thread: any, one at a time for a socket, and not while it is closed.  Real-time: yes.  Our own stack: no lock, no
+ * system call but what its `send` does; to a neighbour whose MAC is not known yet it waits in a queue, and the next poll
+ * asks.  The kernel's: one system call, which does not wait.
  */
 int dx_udp_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size) DX_REALTIME;
 
