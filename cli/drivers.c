@@ -91,15 +91,38 @@ add_version(struct cli_table *table, const OSDictionary *driver)
         cli_table_add(table, "%s", version);
 }
 
+/* What its drivers run on, or wait for. */
+static void
+add_hardware(struct cli_table *table, const OSDictionary *driver)
+{
+    const OSArray *const hardware = cli_get_array(driver, "hardware");
+    struct cli_list list = {"", 0};
+    for (size_t i = 0; i < cli_count(hardware); i++) {
+        const OSString *const text = OSDynamicCast(OSString, OSArrayGetObject(hardware, i));
+        cli_list_append(&list, text ? OSStringGetCStringNoCopy(text) : "", "");
+    }
+    cli_table_add(table, "%s", list.text);
+}
+
+static bool
+has_hardware(const OSArray *drivers)
+{
+    for (size_t i = 0; i < cli_count(drivers); i++)
+        if (cli_count(cli_get_array(cli_at(drivers, i), "hardware")) > 0)
+            return true;
+    return false;
+}
+
 static int
 print_drivers(const OSArray *drivers)
 {
     static const struct cli_column columns[] = {
-        {"DRIVER", false},  {"VERSION", false}, {"STATE", false},
-        {"RESTARTS", true}, {"PATH", false},    {"WHY", false},
+        {"DRIVER", false},  {"VERSION", false}, {"STATE", false}, {"RESTARTS", true},
+        {"PATH", false},    {"WHY", false},     {"HARDWARE", false}, // the last where there is any
     };
+    const bool with_hardware = has_hardware(drivers);
     struct cli_table table;
-    cli_table_init(&table, columns, sizeof columns / sizeof columns[0]);
+    cli_table_init(&table, columns, sizeof columns / sizeof columns[0] - !with_hardware);
     for (size_t i = 0; i < cli_count(drivers); i++) {
         const OSDictionary *const driver = cli_at(drivers, i);
         cli_table_add(&table, "%s", cli_get_text(driver, "bundle"));
@@ -108,6 +131,8 @@ print_drivers(const OSArray *drivers)
         cli_table_add(&table, "%llu", cli_get_number(driver, "restarts"));
         cli_table_add(&table, "%s", cli_get_text(driver, "path"));
         cli_table_add(&table, "%s", cli_get_text(driver, "why"));
+        if (with_hardware)
+            add_hardware(&table, driver);
     }
     const int code = cli_table_print(&table, stdout, 0);
     cli_table_finish(&table);

@@ -74,6 +74,8 @@ add_identity(struct cli_table *table, const OSDictionary *description)
         add_line(table, "made by", cli_get_text(description, "manufacturer"));
     if (*cli_get_text(description, "kind"))
         add_line(table, "kind", cli_get_text(description, "kind"));
+    if (*cli_get_text(description, "hardware"))
+        add_line(table, "hardware", cli_get_text(description, "hardware"));
     const unsigned long long pid = cli_get_number(description, "pid");
     char process[40] = "";
     if (pid > 0)

@@ -52,20 +52,30 @@ default_mark(const OSDictionary *description, const struct cli_devices *devices)
     return is_output && is_input ? "both" : is_output ? "output" : is_input ? "input" : "";
 }
 
+static bool
+has_hardware(const struct cli_devices *devices)
+{
+    for (size_t i = 0; i < cli_count(devices->descriptions); i++)
+        if (*cli_get_text(cli_at(devices->descriptions, i), "hardware"))
+            return true;
+    return false;
+}
+
 static int
 print_text(const struct cli_devices *devices)
 {
     static const struct cli_column columns[] = {
-        {"NAME", false}, {"UID", false}, {"DEFAULT", false}, {"STATE", false},
-        {"RATE", true},  {"OUT", true},  {"IN", true},       {"CLIENTS", true},
+        {"NAME", false}, {"UID", false}, {"DEFAULT", false}, {"STATE", false},    {"RATE", true},
+        {"OUT", true},   {"IN", true},   {"CLIENTS", true},  {"HARDWARE", false}, // the last where there is any
     };
+    const bool with_hardware = has_hardware(devices);
     struct cli_table table;
     if (cli_count(devices->descriptions) == 0) {
         cli_note(
             "there are no devices yet: 'dextral create cable' makes one, 'dextral drivers' shows what may run");
         return CLI_OK;
     }
-    cli_table_init(&table, columns, sizeof columns / sizeof columns[0]);
+    cli_table_init(&table, columns, sizeof columns / sizeof columns[0] - !with_hardware);
     for (size_t i = 0; i < cli_count(devices->descriptions); i++) {
         const OSDictionary *const description = cli_at(devices->descriptions, i);
         cli_table_add(&table, "%s", cli_get_text(description, "name"));
@@ -76,6 +86,8 @@ print_text(const struct cli_devices *devices)
         cli_table_add(&table, "%u", cli_count_channels(description, "outputs"));
         cli_table_add(&table, "%u", cli_count_channels(description, "inputs"));
         cli_table_add(&table, "%llu", cli_get_number(description, "session-count"));
+        if (with_hardware)
+            cli_table_add(&table, "%s", cli_get_text(description, "hardware"));
     }
     const int code = cli_table_print(&table, stdout, 0);
     cli_table_finish(&table);

@@ -65,6 +65,12 @@ start_drivers(struct stage *stage)
     for (size_t i = 0; i < dx_bundle_personality_count(bundle); i++) {
         OSDictionary *const personality = dx_bundle_personality(bundle, i);
         const char *const name = OSDictionaryGetStringValue(personality, "IOUserClass");
+        const char *const provider = OSDictionaryGetStringValue(personality, "IOProviderClass");
+        if (provider && strncmp(provider, "IOUSBHost", strlen("IOUSBHost")) == 0)
+            return cli_fail(CLI_BAD_DRIVER,
+                            "the driver %s is for a USB device, which only the supervisor gives to a driver: 'dextral "
+                            "approve' its bundle, and plug the device in",
+                            name);
         dx_error error = {""};
         if (dx_bundle_create_driver(bundle, i, &stage->drivers[i], &error) != kIOReturnSuccess)
             return cli_fail_about(CLI_BAD_DRIVER, stage->session->options->driver, error.message);

@@ -5,6 +5,7 @@
 #include "host/driver/state.h"
 #include "host/error.h"
 #include "host/protocol.h"
+#include "host/usb_match.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -139,6 +140,8 @@ make_host(struct dx_driver_process *process)
 static bool
 is_wanted(const struct dx_driver_process *process, size_t index)
 {
+    if (dx_usb_provider_class_of(dx_bundle_personality(process->bundle, index)) != DX_USB_NO_PROVIDER)
+        return false; // there is none here
     if (!process->personality ||
         strcmp(dx_bundle_personality_name(process->bundle, index), process->personality) == 0)
         return true;

@@ -8,6 +8,7 @@
 #include "host/protocol.h"
 #include "host/supervisor/keep.h"
 #include "host/supervisor/listing.h"
+#include "host/supervisor/usb.h"
 #include "host/supervisor/volume.h"
 
 #include <stdio.h>
@@ -57,12 +58,20 @@ dx_bundles_find_unit(const struct dx_supervisor *supervisor, const char *identif
     return found;
 }
 
+/* What is for a USB device has a unit when one is plugged in. */
+static bool
+is_virtual(const struct dx_personality *personality)
+{
+    return dx_usb_provider_class_of(personality->properties) == DX_USB_NO_PROVIDER;
+}
+
 /* One process for each personality, or one for all of them where the bundle says so. */
 static bool
 wants_one_process(const struct dx_bundle_entry *entry)
 {
     for (size_t i = 0; i < entry->info.personality_count; i++)
-        if (dx_wire_get_bool(entry->info.personalities[i].properties, "IOUserServerOneProcess"))
+        if (is_virtual(&entry->info.personalities[i]) &&
+            dx_wire_get_bool(entry->info.personalities[i].properties, "IOUserServerOneProcess"))
             return true;
     return false;
 }
@@ -91,7 +100,8 @@ add_units(struct dx_supervisor *supervisor, const struct dx_bundle_entry *entry)
         return;
     }
     for (size_t i = 0; i < entry->info.personality_count; i++)
-        add_unit(supervisor, entry, entry->info.personalities[i].name);
+        if (is_virtual(&entry->info.personalities[i]))
+            add_unit(supervisor, entry, entry->info.personalities[i].name);
 }
 
 /* A driver that runs goes on without its bundle; one that does not has no devices any more. */
@@ -135,6 +145,7 @@ dx_bundles_scan(struct dx_supervisor *supervisor)
     dx_catalogue_finish(&supervisor->catalogue);
     supervisor->catalogue = found;
     make_units(supervisor);
+    dx_usb_match(supervisor);
     remove_units_without_bundle(supervisor);
 }
 
@@ -207,6 +218,7 @@ dx_request_approve(struct dx_supervisor *supervisor, const struct dx_request *re
         dx_approvals_approve(supervisor->approvals, entry, dx_wire_get_bool(request->body, "network"), &error);
     if (status == kIOReturnSuccess) {
         add_units(supervisor, entry);
+        dx_usb_match(supervisor);
         unblock_units(supervisor, entry->info.identifier);
         dx_bundles_learn(supervisor);
     }
@@ -332,6 +344,7 @@ describe_driver(const struct dx_supervisor *supervisor, const struct dx_bundle_e
     if (entry->info.identifier)
         done = done && OSDictionarySetStringValue(to, DX_KEY_BUNDLE, entry->info.identifier) &&
                OSDictionarySetStringValue(to, DX_KEY_VERSION, entry->info.version) &&
+               dx_wire_take(to, DX_KEY_HARDWARE, dx_usb_describe_bundle(supervisor, entry)) &&
                dx_wire_set_bool(to, "network", dx_approvals_allow_network(supervisor->approvals, entry)) &&
                dx_wire_take(to, "programs",
                             dx_approvals_copy_programs(supervisor->approvals, entry->info.identifier));

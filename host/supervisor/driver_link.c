@@ -10,6 +10,7 @@
 #include "host/supervisor/listing.h"
 #include "host/supervisor/memory.h"
 #include "host/supervisor/session.h"
+#include "host/supervisor/usb.h"
 #include "host/supervisor/user_client.h"
 
 #include <errno.h>
@@ -71,7 +72,7 @@ add_declared(struct dx_unit *unit, OSDictionary *load)
 static void
 send_load(struct dx_unit *unit)
 {
-    int fds[MAX_BEFORE];
+    int fds[MAX_BEFORE + 1];
     uint32_t fd_count = 0;
     OSDictionary *const load = dx_call_create(DX_OP_LOAD);
     bool done = load && OSDictionarySetUInt64Value(load, DX_KEY_ID, ++unit->last_call) &&
@@ -86,10 +87,14 @@ send_load(struct dx_unit *unit)
         done = add_declared(unit, load);
     else if (done && unit->personality)
         done = OSDictionarySetStringValue(load, "personality", unit->personality);
+    if (done && unit->usb)
+        done = dx_usb_unit_add_providers(unit, load, fds, &fd_count);
     if (done && unit->saved_state)
         done = OSDictionarySetObject(load, "saved-state", unit->saved_state);
     const int r = done ? dx_channel_send(unit->channel, load, fds, fd_count) : -ENOMEM;
     OSObjectRelease(load);
+    if (unit->usb)
+        dx_usb_unit_close_node(unit);
     if (r == -ENOMEM || r == -EMSGSIZE)
         dx_unit_kill(unit, "could not be told what to load, and was killed");
 }
@@ -137,7 +142,16 @@ take_hello(struct dx_unit *unit, const OSDictionary *body)
         return;
     }
     answer_hello(unit, body);
-    send_load(unit);
+    if (!unit->usb || unit->usb->is_ready)
+        send_load(unit);
+}
+
+void
+dx_usb_unit_ready(struct dx_unit *unit)
+{
+    unit->usb->is_ready = true;
+    if (unit->said_hello && unit->channel && unit->usb->node >= 0)
+        send_load(unit);
 }
 
 /* ---- events ---- */
@@ -158,11 +172,22 @@ count_listings(const struct dx_unit *unit)
     return count;
 }
 
+/* Plugged in at another port, where its driver knows it again by what the supervisor does not see. */
+static bool
+is_device_of_unplugged(const struct dx_listing *listing, const struct dx_unit *unit)
+{
+    const struct dx_unit *const before = listing->unit;
+    return unit->usb && before->usb && !before->usb->is_plugged && before->pid <= 0 &&
+           strcmp(before->identifier, unit->identifier) == 0;
+}
+
 /* A declared device has one device, its own; a bundle whatever nobody else has. */
 static struct dx_listing *
 find_or_create_listing(struct dx_unit *unit, const char *uid, const OSDictionary *description)
 {
     struct dx_listing *const listing = dx_listing_find(unit->supervisor, uid);
+    if (listing && is_device_of_unplugged(listing, unit))
+        listing->unit = unit;
     if (listing)
         return listing->unit == unit ? listing : NULL;
     if (unit->declared_uid || count_listings(unit) >= MAX_DEVICES)

@@ -161,7 +161,7 @@ dx_keep_read_unit(struct dx_unit *unit)
 void
 dx_keep_learned(struct dx_unit *unit)
 {
-    OSArray *const uids = unit->declared_uid ? NULL : OSArrayCreate(1);
+    OSArray *const uids = unit->declared_uid || unit->usb ? NULL : OSArrayCreate(1); // hardware is looked at
     if (!uids)
         return;
     for (const struct dx_listing *listing = unit->supervisor->listings; listing; listing = listing->next) {

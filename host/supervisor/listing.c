@@ -9,6 +9,7 @@
 #include "host/supervisor/keep.h"
 #include "host/supervisor/session.h"
 #include "host/supervisor/unit.h"
+#include "host/supervisor/usb.h"
 #include "host/supervisor/volume.h"
 
 #include <stdlib.h>
@@ -285,6 +286,14 @@ add_declaration(const struct dx_listing *listing, OSDictionary *description)
                          dx_wire_take(description, DX_KEY_OPTIONS, dx_declared_copy_options(declared)));
 }
 
+static bool
+add_hardware(const struct dx_unit *unit, OSDictionary *description)
+{
+    char text[DX_USB_SUMMARY_BYTES];
+    dx_usb_unit_describe(unit, text);
+    return OSDictionarySetStringValue(description, DX_KEY_HARDWARE, text);
+}
+
 bool
 dx_listing_complete(const struct dx_listing *listing, OSDictionary *description, bool with_sessions)
 {
@@ -299,6 +308,8 @@ dx_listing_complete(const struct dx_listing *listing, OSDictionary *description,
         done = done && OSDictionarySetStringValue(description, DX_KEY_BUNDLE, unit->identifier);
     if (unit->version && unit->version[0])
         done = done && OSDictionarySetStringValue(description, DX_KEY_VERSION, unit->version);
+    if (unit->usb)
+        done = done && add_hardware(unit, description);
     if (unit->why.message[0])
         done = done && OSDictionarySetStringValue(description, DX_KEY_WHY, unit->why.message);
     if (unit->pid > 0)

@@ -5,6 +5,7 @@
 
 #include "host/protocol.h"
 #include "host/store.h"
+#include "host/supervisor/usb.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -17,7 +18,8 @@
 #define MAX_FILE_BYTES ((size_t)4 << 20)
 #define RECONNECT_NS (3 * DX_NS_PER_S)
 
-/* {incarnation, drivers: [{unit, token, path, version, pid, start-time, incarnation}]}; the tokens are secrets. */
+/* {incarnation, drivers: [{unit, token, path, version, pid, start-time, incarnation}], taken: [{unit, port, bus, address,
+ * interfaces}]}: taken from the kernel's drivers; the tokens are secrets. */
 
 static OSDictionary *
 describe_unit(const struct dx_unit *unit)
@@ -49,6 +51,7 @@ dx_registry_write(struct dx_supervisor *supervisor)
         OSObjectRelease(item);
     }
     done = root && dx_wire_take(root, "drivers", drivers) && done &&
+           dx_wire_take(root, "taken", dx_usb_describe_taken(supervisor)) &&
            OSDictionarySetUInt64Value(root, DX_KEY_INCARNATION, supervisor->incarnation);
     OSData *const data = done ? OSSerializationCreateFromObject(root) : NULL;
     dx_error error = {"no memory"};
@@ -127,6 +130,8 @@ dx_registry_read(struct dx_supervisor *supervisor)
         if (item)
             read_unit(supervisor, item);
     }
+    if (root)
+        dx_usb_recover_taken(supervisor, dx_wire_get_array(root, "taken"));
     OSObjectRelease(value);
     free(bytes);
     free(path);

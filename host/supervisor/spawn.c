@@ -5,6 +5,7 @@
 
 #include "host/error.h"
 #include "host/supervisor/listing.h"
+#include "host/supervisor/usb.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -165,6 +166,8 @@ check_bundle(struct dx_unit *unit, dx_error *error)
         status = dx_error_set(error, kIOReturnNotReadable, "%s", entry->why);
     else if (!dx_approvals_allow(supervisor->approvals, entry, error))
         status = kIOReturnNotPermitted;
+    if (status == kIOReturnSuccess && unit->usb)
+        status = dx_usb_unit_check(unit, entry, error);
     if (status == kIOReturnSuccess) {
         free(unit->path);
         free(unit->version);
@@ -258,7 +261,10 @@ dx_unit_spawn(struct dx_unit *unit, dx_error *error)
         return status;
     if (make_token(unit->token)) {
         unit->incarnation = ++unit->supervisor->incarnation;
-        status = start_process(unit, program, error);
+        if (unit->usb)
+            status = dx_usb_unit_prepare(unit, error);
+        if (status == kIOReturnSuccess)
+            status = start_process(unit, program, error);
     } else {
         status = dx_error_set(error, kIOReturnNoResources, "no random numbers: %s", strerror(errno));
     }

@@ -15,6 +15,7 @@
 #include "host/supervisor/realtimekit.h"
 #include "host/supervisor/session.h"
 #include "host/supervisor/unit.h"
+#include "host/supervisor/usb.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -384,8 +385,10 @@ dx_supervisor_create(const struct dx_supervisor_config *config, struct dx_superv
     dx_recordings_open(supervisor);
     dx_defaults_read(supervisor);
     dx_declared_list(supervisor);
+    dx_usb_open(supervisor);
     dx_bundles_scan(supervisor);
     dx_registry_read(supervisor); // before any driver is started: it may run already
+    dx_usb_start(supervisor);
     dx_bundles_learn(supervisor);
     dx_defaults_changed(supervisor);
     *ret_supervisor = supervisor;
@@ -413,6 +416,7 @@ dx_supervisor_destroy(struct dx_supervisor *supervisor)
     dx_realtimekit_close(supervisor);
     while (supervisor->units)
         dx_unit_release(supervisor->units);
+    dx_usb_close(supervisor);
     dx_incidents_close(supervisor);
     dx_defaults_free(supervisor);
     dx_catalogue_finish(&supervisor->catalogue);

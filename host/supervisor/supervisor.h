@@ -18,7 +18,7 @@
  *     session      a client of a device: of a program, or unclaimed (session.c, join.c)
  *     listing      a device in the directory (listing.c); it has sessions and a unit
  *     unit         what runs in one driver process, whether it runs now or not: a declared device, or a
- *                  personality of a bundle (unit.c: its life; spawn.c: its process; driver_link.c: what it says;
+ *                  personality of a bundle, of hardware one for each device (usb.c; unit.c: its life; spawn.c: its process; driver_link.c: what it says;
  *                  call.c: what it is asked)
  *
  * Whatever waits for an answer keeps numbers, not pointers: a program, a session or a unit may be gone by then.
@@ -43,6 +43,7 @@
 #define DX_KEY_RESTARTS "restarts"
 #define DX_KEY_PID "pid"
 #define DX_KEY_SESSIONS "sessions"
+#define DX_KEY_HARDWARE "hardware"
 
 struct dx_supervisor_config {
     const char *const *bundles; // --driver; NULL at the end
@@ -60,6 +61,8 @@ struct dx_call;
 struct dx_incident_log;
 struct dx_user_client;
 struct dx_realtimekit_question;
+struct dx_usb;
+struct dx_usb_jobs;
 
 struct dx_supervisor {
     struct dx_loop *loop;
@@ -100,6 +103,8 @@ struct dx_supervisor {
     char *told_default[2]; // as programs were told
     struct dx_incident_log *incidents;
     struct dx_user_client *user_clients;
+    struct dx_usb *usb;           // NULL: nobody looks
+    struct dx_usb_jobs *usb_jobs; // of it
     struct dx_realtimekit_question *questions; // that RealtimeKit has not answered
 
     struct dx_loop_timer *tell_timer; // descriptions that have changed are told together

@@ -9,6 +9,7 @@
 #include "host/supervisor/keep.h"
 #include "host/supervisor/listing.h"
 #include "host/supervisor/session.h"
+#include "host/supervisor/usb.h"
 #include "host/supervisor/user_client.h"
 
 #include <errno.h>
@@ -67,6 +68,7 @@ dx_unit_release(struct dx_unit *unit)
     dx_unit_end_calls(unit, false, kIOReturnNoDevice, "the device has been removed");
     dx_user_clients_leave_unit(unit);
     dx_channel_destroy(unit->channel);
+    dx_usb_unit_free(unit);
     dx_unit_forget_process(unit);
     dx_loop_timer_destroy(unit->timer);
     for (struct dx_unit **at = &supervisor->units; *at; at = &(*at)->next) {
@@ -149,6 +151,8 @@ set_state(struct dx_unit *unit, enum dx_unit_state state)
     for (struct dx_listing *listing = unit->supervisor->listings; listing; listing = listing->next)
         if (listing->unit == unit)
             dx_listing_changed(listing);
+    if (unit->usb)
+        dx_usb_unit_settle(unit);
 }
 
 static uint32_t
@@ -243,6 +247,8 @@ dx_unit_want(struct dx_unit *unit)
         (void)dx_error_set(&unit->why, kIOReturnSuccess, "the supervisor is ending");
         return false;
     }
+    if (unit->usb && !unit->usb->is_plugged)
+        return false; // it is started when it is plugged in again
     switch (unit->state) {
     case DX_UNIT_FAILED:
     case DX_UNIT_UNAPPROVED: // it may have been approved since
@@ -282,8 +288,8 @@ dx_unit_loaded(struct dx_unit *unit)
 void
 dx_unit_check_idle(struct dx_unit *unit)
 {
-    if (unit->state != DX_UNIT_RUNNING || !unit->channel)
-        return;
+    if (unit->state != DX_UNIT_RUNNING || !unit->channel || unit->usb)
+        return; // what drives hardware runs as long as that is there
     const bool is_idle = count_sessions(unit) == 0 && !dx_unit_has_user_clients(unit);
     if (!is_idle)
         dx_loop_timer_clear(unit->timer);
@@ -397,8 +403,15 @@ dx_unit_ended(struct dx_unit *unit, const char *how)
         dx_supervisor_check_left(supervisor);
         return;
     }
-    if (has_failed)
+    if (unit->usb && !unit->usb->is_plugged) {
+        dx_usb_unit_left(unit);
         return;
+    }
+    if (has_failed) {
+        if (unit->usb)
+            dx_usb_unit_settle(unit);
+        return;
+    }
     if (was_asked) {
         dx_unit_end_calls(unit, true, kIOReturnAborted, "the driver ended before it answered");
         if (unit->is_wanted_again || count_sessions(unit) > 0 || unit->calls)
@@ -410,7 +423,7 @@ dx_unit_ended(struct dx_unit *unit, const char *how)
     dx_error sentence;
     (void)dx_error_set(&sentence, kIOReturnSuccess, "the driver's process %s", reason.message);
     dx_unit_end_calls(unit, true, kIOReturnNotResponding, sentence.message);
-    if (count_sessions(unit) > 0 || unit->calls || unit->is_learning)
+    if (count_sessions(unit) > 0 || unit->calls || unit->is_learning || unit->usb)
         restart_after_end(unit, reason.message, life_ns);
     else
         set_state(unit, DX_UNIT_IDLE);

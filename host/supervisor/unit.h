@@ -20,6 +20,8 @@ enum dx_unit_state {
 #define DX_UNIT_STORM_ENDS 3u // so many unexpected ends within 10 s are followed by pauses
 #define DX_UNIT_EARLY_ENDS 8u // so many of drivers that had hardly run are too many
 
+struct dx_usb_target;
+
 struct dx_unit {
     struct dx_unit *next;
     struct dx_supervisor *supervisor;
@@ -31,6 +33,7 @@ struct dx_unit {
     char *path;            // of the bundle that runs or ran last
     char *version;         // of it
     bool has_network;      // it was granted
+    struct dx_usb_target *usb; // what hardware it is for; NULL: none
     OSDictionary *options; // +1: of a declared device, under which it runs; or NULL
     enum dx_unit_state state;
     dx_error why; // a sentence where the state needs one
