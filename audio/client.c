@@ -466,17 +466,6 @@ align_due(const struct dx_timeline_page *page, uint64_t least) DX_REALTIME
     return least + (page->cycle_frame % n + n - least % n) % n;
 }
 
-/* The device time at which the first frame written by a callback due at `due` is heard. */
-static uint64_t
-find_heard(const dx_client *client, uint64_t due, uint64_t consumed) DX_REALTIME
-{
-    const struct dx_timeline_page *const page = &client->page;
-    const uint64_t end = due + page->io_frames + page->output_safety + client->config.lead_frames;
-    const uint64_t heard = end > client->callback_frames ? end - client->callback_frames : 0;
-    /* What a larger N has mixed already can no longer be changed. */
-    return heard < consumed ? consumed + client->config.lead_frames : heard;
-}
-
 static void
 count_overrun(dx_client *client, uint64_t frames) DX_REALTIME
 {
@@ -513,15 +502,41 @@ call_input(dx_client *client, dx_client_cycle *cycle) DX_REALTIME
                           memory_order_relaxed);
 }
 
+/*
+ * Puts the next frame where a callback due at `due` belongs, if what it writes would otherwise be heard no more.  The way
+ * out stays as long as it was: a callback that is late loses frames, and the next one is in time again.  It only becomes
+ * longer where it was too short for one that is not late: a larger N has mixed more by then.
+ */
+static void
+place_output(dx_client *client, uint64_t due) DX_REALTIME
+{
+    struct dx_lane_state *const state = &client->lane_state;
+    const struct dx_timeline_page *const page = &client->page;
+    const uint64_t now = dx_clock_now_ns(client->device->clock);
+    const uint64_t consumed = dx_client_find_consumed(page, now);
+    const bool is_first = !(state->flags & DX_LANE_RUNNING);
+    if (!is_first && state->base + state->end >= consumed)
+        return;
+
+    const uint64_t least = (uint64_t)page->io_frames + page->output_safety + client->config.lead_frames;
+    /* relaxed: written by this task alone. */
+    const uint64_t former = atomic_load_explicit(&client->output_distance, memory_order_relaxed);
+    const uint64_t distance = is_first || former < least ? least : former;
+    const uint64_t end = due + distance;
+    uint64_t heard = end > client->callback_frames ? end - client->callback_frames : 0;
+    const double late = dx_timeline_page_position(page, now) - (double)due;
+    if ((double)heard + (late > 0.0 ? late : 0.0) < (double)consumed)
+        heard = consumed + client->config.lead_frames;
+    state->flags |= DX_LANE_RUNNING;
+    if (is_first || heard != state->base + state->end)
+        rebase_output(client, heard);
+}
+
 static void
 prepare_output(dx_client *client, dx_client_cycle *cycle, uint64_t due) DX_REALTIME
 {
-    struct dx_lane_state *const state = &client->lane_state;
-    const uint64_t consumed = dx_client_find_consumed(&client->page, dx_clock_now_ns(client->device->clock));
-    if (!(state->flags & DX_LANE_RUNNING) || state->base + state->end < consumed) {
-        state->flags |= DX_LANE_RUNNING;
-        rebase_output(client, find_heard(client, due, consumed));
-    }
+    const struct dx_lane_state *const state = &client->lane_state;
+    place_output(client, due);
     cycle->output_time = state->base + state->end;
     const uint64_t distance = cycle->output_time + client->callback_frames - due;
     atomic_store_explicit(&client->output_distance, (uint32_t)distance, memory_order_relaxed);

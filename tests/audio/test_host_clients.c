@@ -853,6 +853,54 @@ a_late_cycle_takes_no_input_from_a_callback(void)
     test_rig_finish(&rig);
 }
 
+static void
+send_pulse_late(void *context, const dx_client_cycle *cycle, const void *input, void *output) DX_REALTIME
+{
+    const uint64_t ns = atomic_exchange(&stall_ns, 0);
+    BREAK_RULES_BEGIN("a callback that stalls")
+    if (ns)
+        test_sleep(ns);
+    BREAK_RULES_END
+    send_pulse(context, cycle, input, output);
+}
+
+static void
+a_late_callback_loses_frames_and_keeps_its_latency(void)
+{
+    /* Later than the lead allows, and so late that callbacks are left out. */
+    static const uint64_t late_ms[] = {4, 40};
+    for (size_t i = 0; i < sizeof late_ms / sizeof late_ms[0]; i++) {
+        const struct test_config config = {.loops_back = true, .input_safety = 10, .output_safety = 20};
+        start_listening(&config, NULL);
+        struct pulse pulse = {0};
+        const dx_client_config client_config = {.size = sizeof client_config, .io_frames = 64, .lead_frames = 128,
+                                                .callback = send_pulse_late, .context = &pulse, .priority = -1};
+        CHECK_OK(dx_device_set_io_frames(rig.device, 64));
+        dx_client *client = NULL;
+        CHECK_OK(dx_client_open(rig.device, &client_config, &client));
+        CHECK_OK(dx_client_start(client));
+        test_sleep(TEST_S);
+        const dx_client_status before = test_status(client);
+        CHECK_EQ(before.underrun_frames, 0);
+        CHECK_EQ(before.output_latency_frames + before.input_latency_frames, 2 * 64 + 10 + 20 + 128);
+        stall_ns = late_ms[i] * TEST_MS;
+        test_sleep(TEST_S);
+        const dx_client_status after = test_status(client);
+        /* What the lead did not cover; where callbacks were left out, up to one more, and one cycle for the grid. */
+        const uint64_t late_frames = 48 * late_ms[i];
+        CHECK(after.underrun_frames >= late_frames - 128 && after.underrun_frames <= late_frames + 128);
+        CHECK_EQ(after.output_latency_frames, before.output_latency_frames);
+        CHECK_EQ(after.input_latency_frames, before.input_latency_frames);
+        pulse = (struct pulse){0};
+        test_sleep(TEST_S);
+        dx_client_stop(client);
+        CHECK_EQ(pulse.got_at - pulse.sent_at, before.output_latency_frames + before.input_latency_frames);
+        CHECK_EQ(test_status(client).underrun_frames, after.underrun_frames);
+        dx_client_close(client);
+        test_rig_finish(&rig);
+    }
+}
+
 /* ---- priorities ---- */
 
 static int32_t spawned_priority; // of the task called "the client"
@@ -957,6 +1005,7 @@ main(int argc, char **argv)
     RUN_SIMULATED(an_overload_is_told_once_and_time_goes_on);
     RUN_SIMULATED(an_overload_is_told_of_its_device);
     RUN_SIMULATED(a_late_cycle_takes_no_input_from_a_callback);
+    RUN_SIMULATED(a_late_callback_loses_frames_and_keeps_its_latency);
     RUN_SIMULATED(a_client_stays_below_the_priority_of_the_io_threads);
     RUN_SIMULATED(arguments_out_of_range_are_refused);
     return 0;
