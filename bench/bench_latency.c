@@ -28,7 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LARGEST = 512, MOST_TURNS = 10 };
+enum { LARGEST = 512, SMALLEST_CYCLE = 4, MOST_TURNS = 10 };
 
 #define LIMIT 1.5
 #define NOISY_GLITCHES_PER_S 1.0
@@ -220,12 +220,16 @@ measure_jack(struct way *way, uint32_t frames, double seconds)
     bench_peer_stop();
 }
 
-/* As much as is allowed: 2 N and what the program is ahead, which leaves it 1.5 P - 4 N before it is late. */
+/* As much as is allowed: 2 N and what the program is ahead, which leaves it 1.5 P - 3 N before it is late. */
 static void
 measure_own(struct way *way, uint32_t jack_frames, double seconds)
 {
     char frames[16], lead[16];
-    const unsigned n = jack_frames / 8u;
+    const unsigned n = jack_frames / 16u > SMALLEST_CYCLE ? jack_frames / 16u : SMALLEST_CYCLE;
+    dx_device *const device = bench_machine_device("latency");
+    if (dx_device_set_io_frames(device, n) != kIOReturnSuccess)
+        bench_die("the cable's IO size cannot be set");
+    dx_device_release(device);
     snprintf(frames, sizeof frames, "%u", n);
     snprintf(lead, sizeof lead, "%u", (unsigned)(LIMIT * jack_frames) - 2u * n);
     const char *const arguments[] = {"latency", frames, lead, "2", NULL};

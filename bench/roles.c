@@ -49,7 +49,7 @@ bench_role_bare(struct bench_shared *shared, struct bench_report *report, char *
 {
     const uint64_t period_ns = strtoull(arguments[0], NULL, 10);
     (void)bench_set_priority(PRIORITY);
-    uint64_t due_ns = bench_now_ns();
+    uint64_t due_ns = bench_now_ns() / period_ns * period_ns; // all of them together, as clients of one device
     while (!is_over(shared)) {
         due_ns += period_ns;
         const struct timespec due = {(time_t)(due_ns / 1000000000u), (long)(due_ns % 1000000000u)};
