@@ -108,11 +108,14 @@ int dx_usb_open_usbip(int socket, uint32_t device_id, enum dx_usb_speed speed, s
                       char why[256]);
 
 /**
- * Serves a model to whoever is at the other end of a socket (vhci_hcd, or dx_usb_open_usbip()), until it is closed.
+ * Serves a model to whoever is at the other end of a socket (vhci_hcd, or dx_usb_open_usbip()), until it is closed. The model
+ * runs on the calling thread, which does nothing else meanwhile.
  *
+ * @param model    taken.
  * @param socket   borrowed.
- * @param wire_fd  a TAP or packet socket, one frame a read; -1: none.
- * @return 0 when the other side closed it; -EPROTO, with `why`, for what is no USB/IP.
+ * @param wire_fd  a TAP or packet socket, one frame a read; borrowed. -1: none, and model->send is left as it is.
+ * @return 0 when the other side closed it; else with `why`: -EPROTO for what is no USB/IP, -ENODEV where model->fault
+ *         unplugged it, -ENOMEM.
  */
 int dx_usbip_serve(struct dx_usb_model *model, int socket, int wire_fd, char why[256]);
 

@@ -432,6 +432,14 @@ dx_model_host_take(struct dx_model_host *host)
     return slot;
 }
 
+enum dx_usb_kind
+dx_model_host_kind(const struct dx_model_host *host, uint8_t endpoint)
+{
+    const uint8_t *const descriptor = find_endpoint(host, endpoint);
+    const bool is_interrupt = descriptor && (descriptor[3] & ENDPOINT_KIND) == ENDPOINT_INTERRUPT;
+    return is_interrupt ? DX_USB_INTERRUPT : DX_USB_BULK;
+}
+
 static void
 complete(struct dx_model_host *host, struct dx_model_slot *slot, int status, uint32_t actual)
 {
