@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: MIT
+// The AX88772's streams: before each frame a word with its length and the complement of that; after an odd one a pad byte.
+
+#include "backends/usb/ax88772_framing.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define LENGTH_MASK 0x7ffu       // above it stand flags, when some offloads are on
+#define PADDING_WORD 0xffff0000u // a length of 0, with its complement
+
+/* What stands where a frame has ended; from bad to good. */
+enum follower {
+    NOTHING_FITS,
+    CUT_OFF,       // the transfer ends before one can tell
+    FLAGGED_FITS,  // a header with flags: of any words every 2048th looks like one
+    FITS           // a header, or just the end of the transfer
+};
+
+/* relaxed: whoever reads counters wants a recent value, and nothing else with it. */
+static inline DX_REALTIME void
+add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline DX_REALTIME uint32_t
+get_word(const uint8_t *bytes)
+{
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static inline DX_REALTIME uint32_t
+word_of_length(uint32_t length)
+{
+    return length | (~length & 0xffffu) << 16;
+}
+
+static inline DX_REALTIME bool
+word_is_header(uint32_t word)
+{
+    return (word & LENGTH_MASK) == (~word >> 16 & LENGTH_MASK);
+}
+
+static inline DX_REALTIME bool
+length_is_frame(uint32_t length)
+{
+    return length >= DX_FRAME_MIN && length <= DX_FRAME_MAX;
+}
+
+/* A header as the chip makes it with all offloads off: no bits but the length and their complements. */
+static inline DX_REALTIME bool
+word_is_plain(uint32_t word)
+{
+    return word == word_of_length(word & LENGTH_MASK);
+}
+
+static DX_REALTIME enum follower
+find_follower(const struct dx_ax88772_receiver *r, uint32_t at)
+{
+    bool is_plain = true;
+    for (; r->size - at >= DX_AX88772_HEADER_BYTES; at += DX_AX88772_HEADER_BYTES) {
+        const uint32_t word = get_word(r->data + at);
+        if (!word_is_header(word))
+            return NOTHING_FITS;
+        is_plain = is_plain && word_is_plain(word);
+        if (word & LENGTH_MASK)
+            return is_plain ? FITS : FLAGGED_FITS;
+    }
+    return at < r->size ? CUT_OFF : is_plain ? FITS : FLAGGED_FITS;
+}
+
+/* The same behind a frame whose header stands at `at`; CUT_OFF as well where its own end is not in the transfer. */
+static DX_REALTIME enum follower
+find_follower_of_frame(const struct dx_ax88772_receiver *r, uint32_t at)
+{
+    const uint32_t length = get_word(r->data + at) & LENGTH_MASK;
+    at += DX_AX88772_HEADER_BYTES;
+    if (r->size - at < length)
+        return CUT_OFF;
+    at += length;
+    return find_follower(r, at + ((length & 1u) && at < r->size));
+}
+
+/* The first header from here on that has such a follower, or a better one; UINT32_MAX: there is none. */
+static DX_REALTIME uint32_t
+find_header(const struct dx_ax88772_receiver *r, uint32_t from, bool must_be_plain, enum follower least)
+{
+    for (uint32_t at = from; at < r->size && r->size - at >= DX_AX88772_HEADER_BYTES; at += 2) {
+        const uint32_t word = get_word(r->data + at);
+        if (word_is_header(word) && length_is_frame(word & LENGTH_MASK) && (!must_be_plain || word_is_plain(word)) &&
+            find_follower_of_frame(r, at) >= least)
+            return at;
+    }
+    return UINT32_MAX;
+}
+
+/* Goes to the most credible header from here on, or to the end. */
+static DX_REALTIME void
+search(struct dx_ax88772_receiver *r, uint32_t from)
+{
+    uint32_t at = find_header(r, from, true, FITS);
+    if (at == UINT32_MAX)
+        at = find_header(r, from, true, CUT_OFF);
+    if (at == UINT32_MAX)
+        at = find_header(r, from, false, FLAGGED_FITS);
+    if (at == UINT32_MAX)
+        at = find_header(r, from, false, CUT_OFF);
+    r->at = at == UINT32_MAX ? r->size : at;
+}
+
+/* The same for a whole transfer: but for the first one after a gap, one that continues nothing begins with a header. */
+static DX_REALTIME void
+search_from_begin(struct dx_ax88772_receiver *r)
+{
+    const uint32_t word = get_word(r->data);
+    if (word_is_plain(word) && length_is_frame(word & LENGTH_MASK)) {
+        r->is_unsure = false;
+        r->at = 0;
+    } else {
+        search(r, 0);
+    }
+}
+
+/* Chance makes words with flags, but not two plain headers at the right distance: where these are, those are none. */
+static DX_REALTIME bool
+is_contradicted(const struct dx_ax88772_receiver *r)
+{
+    return find_header(r, r->is_continued ? 0 : r->at, true, FITS) != UINT32_MAX;
+}
+
+static DX_REALTIME void
+drop_begun(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
+{
+    if (r->frame_size)
+        add(&counters->bad_lengths, 1);
+    r->frame_size = 0;
+    r->frame_have = 0;
+    r->head_have = 0;
+    r->may_pad = false;
+}
+
+/*
+ * What is read here makes no sense: looks for the next header from an offset, or from the begin of the transfer where this
+ * one was taken for the continuation of an earlier one.
+ */
+static DX_REALTIME void
+begin_anew(struct dx_ax88772_receiver *r, uint32_t from, struct dx_nic_counters *counters)
+{
+    add(&counters->lost_sync, 1);
+    drop_begun(r, counters);
+    r->is_unsure = true;
+    if (!r->is_continued) {
+        search(r, from);
+        return;
+    }
+    r->is_continued = false;
+    if (r->size >= DX_AX88772_HEADER_BYTES)
+        search_from_begin(r);
+    else
+        r->at = r->size;
+}
+
+/*
+ * Whether from an offset on the transfer is nothing but frames with plain headers: two of them, or one that ends with it.
+ */
+static DX_REALTIME bool
+is_whole(const struct dx_ax88772_receiver *r, uint32_t at)
+{
+    uint32_t headers = 0;
+    while (r->size - at >= DX_AX88772_HEADER_BYTES) {
+        const uint32_t word = get_word(r->data + at), length = word & LENGTH_MASK;
+        if (!word_is_plain(word) || !length_is_frame(length))
+            return false;
+        headers++;
+        at += DX_AX88772_HEADER_BYTES;
+        if (r->size - at < length)
+            return headers > 1;
+        at += length;
+        at += (length & 1u) && at < r->size;
+    }
+    return headers > (at < r->size);
+}
+
+/*
+ * The chip ends a transfer within a frame or a header only where its buffer is full, and a full buffer holds more than the
+ * rest of any frame. So what is too short to show the header behind the frame that was begun, does not end with that frame,
+ * and holds other frames to its end, does not continue it.
+ */
+static DX_REALTIME bool
+begins_anew(struct dx_ax88772_receiver *r)
+{
+    if (r->frame_have == r->frame_size)
+        return false;
+    const uint32_t missing = r->frame_size - r->frame_have, chunk = missing + (r->frame_size & 1u);
+    if (r->size == missing || r->size == chunk || r->size >= chunk + DX_AX88772_HEADER_BYTES)
+        return false;
+    for (uint32_t at = 0; at < r->size; at += 2) {
+        if (is_whole(r, at)) {
+            r->at = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+dx_ax88772_begin(struct dx_ax88772_receiver *r, const uint8_t *data, uint32_t size, struct dx_nic_counters *counters)
+{
+    r->data = data;
+    r->size = size;
+    r->at = 0;
+    r->is_continued = false;
+    if (r->is_reset) {
+        if (r->frame_size || r->head_have)
+            add(&counters->lost_sync, 1);
+        drop_begun(r, counters);
+        r->is_reset = false;
+        r->is_unsure = true;
+    }
+    if (begins_anew(r)) {
+        add(&counters->lost_sync, 1);
+        drop_begun(r, counters);
+        r->is_unsure = false;
+    } else if (r->frame_size || r->head_have) {
+        r->is_unsure = r->is_continued = true;
+    } else if (size >= DX_AX88772_HEADER_BYTES) {
+        if (r->is_unsure)
+            search_from_begin(r);
+        else
+            r->is_unsure = !word_is_plain(get_word(data));
+    }
+}
+
+/* Takes bytes of a header until there are four. */
+static DX_REALTIME bool
+read_head(struct dx_ax88772_receiver *r)
+{
+    while (r->head_have < DX_AX88772_HEADER_BYTES && r->at < r->size)
+        r->head[r->head_have++] = r->data[r->at++];
+    return r->head_have == DX_AX88772_HEADER_BYTES;
+}
+
+/* Steps over the pad byte of a frame that has ended here. */
+static DX_REALTIME void
+skip_pad(struct dx_ax88772_receiver *r, uint32_t length)
+{
+    if ((length & 1u) && r->at < r->size)
+        r->at++;
+    else
+        r->may_pad = length & 1u;
+}
+
+/* Copies what is there of the frame that is put together. */
+static DX_REALTIME bool
+fill_frame(struct dx_ax88772_receiver *r)
+{
+    const uint32_t missing = r->frame_size - r->frame_have, here = r->size - r->at;
+    const uint32_t n = missing < here ? missing : here;
+    if (n)
+        memcpy(r->frame + r->frame_have, r->data + r->at, n);
+    r->frame_have += n;
+    r->at += n;
+    return r->frame_have == r->frame_size;
+}
+
+static DX_REALTIME void
+deliver(struct dx_ax88772_receiver *r, const uint8_t *frame, uint32_t size, const uint8_t **ret_frame, uint32_t *ret_size,
+        struct dx_nic_counters *counters)
+{
+    r->frame_size = r->frame_have = 0;
+    add(&counters->received, 1);
+    add(&counters->received_bytes, size);
+    *ret_frame = frame;
+    *ret_size = size;
+}
+
+/*
+ * A header has been read, and all of its frame is in the transfer.
+ *
+ * @return whether to deliver it.
+ */
+static DX_REALTIME bool
+take_whole(struct dx_ax88772_receiver *r, uint32_t length, struct dx_nic_counters *counters)
+{
+    const uint32_t begin = r->at;
+    r->at += length;
+    skip_pad(r, length);
+    const bool is_frame = length_is_frame(length);
+    if (is_frame && !r->is_unsure)
+        return true;
+    const enum follower follower = find_follower(r, r->at);
+    if (!is_frame)
+        add(&counters->bad_lengths, 1);
+    if (follower == NOTHING_FITS) {
+        add(&counters->bad_headers, is_frame);
+        begin_anew(r, begin - 2, counters);
+        return false;
+    }
+    if (!is_frame) {
+        r->is_unsure = r->is_continued = false;
+        return false;
+    }
+    if (follower != CUT_OFF)
+        return true;
+    r->frame_size = length; // kept until the rest of the next header has come
+    r->frame_have = length;
+    memcpy(r->frame, r->data + begin, length);
+    return false;
+}
+
+/* Goes on to the next header, and leaves it in the receiver. */
+static DX_REALTIME bool
+read_header(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
+{
+    while (read_head(r)) {
+        const uint32_t word = get_word(r->head);
+        const bool may_pad = r->may_pad;
+        r->may_pad = false;
+        if (word_is_plain(word) || (word_is_header(word) && !(r->is_unsure && is_contradicted(r))))
+            return true;
+        if (may_pad) {
+            r->head_have--;
+            memmove(r->head, r->head + 1, r->head_have);
+        } else {
+            add(&counters->bad_headers, 1);
+            begin_anew(r, r->at - 2, counters);
+        }
+    }
+    return false;
+}
+
+/* The frame that was put together has all its bytes. They are in two transfers at least: are these neighbours? */
+static DX_REALTIME bool
+confirm_filled(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
+{
+    skip_pad(r, r->frame_size);
+    switch (find_follower(r, r->at)) {
+    case FLAGGED_FITS:
+        if (!is_contradicted(r)) {
+            r->is_unsure = r->is_continued = false;
+            return true;
+        }
+        __attribute__((fallthrough));
+    case NOTHING_FITS:
+        add(&counters->bad_headers, 1);
+        begin_anew(r, r->at, counters);
+        return false;
+    case CUT_OFF:
+        return false; // the header's rest will tell
+    case FITS:
+        r->is_unsure = r->is_continued = false;
+        return true;
+    }
+    return false;
+}
+
+bool
+dx_ax88772_next(struct dx_ax88772_receiver *r, const uint8_t **ret_frame, uint32_t *ret_size,
+                struct dx_nic_counters *counters)
+{
+    for (;;) {
+        if (r->frame_have == r->frame_size) { // none is put together, or one waits for what follows it
+            if (!read_header(r, counters))
+                return false;
+            if (r->frame_size) { // the header is read again: half of it came with the next transfer, so this stays unsure
+                deliver(r, r->frame, r->frame_size, ret_frame, ret_size, counters);
+                return true;
+            }
+            r->head_have = 0;
+            const uint32_t length = get_word(r->head) & LENGTH_MASK;
+            if (length == 0)
+                continue;
+            if (length <= r->size - r->at) {
+                const uint8_t *const frame = r->data + r->at;
+                if (!take_whole(r, length, counters))
+                    continue;
+                r->is_unsure = r->is_continued = false;
+                deliver(r, frame, length, ret_frame, ret_size, counters);
+                return true;
+            }
+            if (!length_is_frame(length)) {
+                add(&counters->bad_lengths, 1);
+                begin_anew(r, r->at - 2, counters);
+                continue;
+            }
+            r->frame_size = length;
+        }
+        if (!fill_frame(r))
+            return false;
+        if (confirm_filled(r, counters)) {
+            deliver(r, r->frame, r->frame_size, ret_frame, ret_size, counters);
+            return true;
+        }
+    }
+}
+
+void
+dx_ax88772_reset_receiver(struct dx_ax88772_receiver *r)
+{
+    r->is_reset = true;
+}
+
+static DX_REALTIME void
+put_word(uint8_t *bytes, uint32_t word)
+{
+    for (unsigned i = 0; i < 4; i++)
+        bytes[i] = (uint8_t)(word >> 8 * i);
+}
+
+uint32_t
+dx_ax88772_send(const struct dx_ax88772_sender *sender, const uint8_t *const *frames, const uint32_t *sizes,
+                uint32_t count, uint8_t *buffer, uint32_t *ret_size)
+{
+    uint32_t taken = 0, at = 0;
+    while (taken < count) {
+        const uint32_t size = sizes[taken];
+        const uint32_t begin = at + (at & 1u);
+        if (size < DX_FRAME_MIN || size > sender->max_frame ||
+            begin + DX_AX88772_HEADER_BYTES + size + DX_AX88772_HEADER_BYTES > sender->capacity)
+            break;
+        if (begin > at)
+            buffer[at] = 0;
+        put_word(buffer + begin, word_of_length(size));
+        memcpy(buffer + begin + DX_AX88772_HEADER_BYTES, frames[taken], size);
+        at = begin + DX_AX88772_HEADER_BYTES + size;
+        taken++;
+    }
+    if (taken && at % sender->packet == 0) {
+        put_word(buffer + at, PADDING_WORD);
+        at += DX_AX88772_HEADER_BYTES;
+    }
+    *ret_size = at;
+    return taken;
+}
+
+uint32_t
+dx_ax88772_hash(const uint8_t group[6])
+{
+    uint32_t crc = UINT32_MAX;
+    for (unsigned i = 0; i < 6; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            const bool is_set = (crc >> 31 ^ (uint32_t)group[i] >> bit) & 1u;
+            crc = crc << 1 ^ (is_set ? 0x04c11db7u : 0);
+        }
+    }
+    return crc >> 26;
+}
