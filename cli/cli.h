@@ -58,6 +58,7 @@ extern const struct cli_command cli_revoke;
 extern const struct cli_command cli_serve;
 extern const struct cli_command cli_set;
 extern const struct cli_command cli_top;
+extern const struct cli_command cli_usb;
 
 /** Options of every sub-command, after its own. */
 extern const struct cli_option cli_common_options[];

@@ -11,6 +11,7 @@ static const struct cli_command *const commands[] = {
     &cli_serve,     &cli_list,    &cli_info,    &cli_get,    &cli_set,   &cli_create,
     &cli_remove,    &cli_play,    &cli_record,  &cli_top,    &cli_incidents,
     &cli_drivers,   &cli_approve, &cli_revoke,  &cli_grant,  &cli_restart, &cli_process,
+    &cli_usb,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

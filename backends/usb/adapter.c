@@ -16,6 +16,7 @@
 #include <time.h>
 
 #define REST_NS 125000000u // after errors that repeat: on unplugging they come in storms
+#define RENEW_NS 2000000000u // after that long without anything, transfers that receive are made anew: one may be stuck
 #define OPEN_TRIES 3u
 #define OPEN_PAUSE_NS 100000000u
 #define OUT_TRANSFERS 8u
@@ -46,6 +47,7 @@ struct lane {
     enum lane_state state;
     uint32_t errors; // in a row
     uint64_t resume_ns;
+    uint64_t seen_ns; // when the last one completed
     uint8_t endpoint;
     _Atomic int recovered; // set by the request thread
 };
@@ -275,8 +277,14 @@ finish(struct lane_transfer *transfer)
     struct lane *const lane = transfer->lane;
     transfer->is_under_way = false;
     lane->under_way--;
+    lane->seen_ns = now_ns();
     if (lane->adapter->is_stopping)
         return false;
+    if (transfer->usb.status == -ECANCELED && lane->state == LANE_RUNNING) { // by renew_lane()
+        if (transfer->usb.actual > 0 && is_lane(lane, LANE_IN))
+            lane->adapter->ops->reset_framing(lane->adapter->nic);
+        return false;
+    }
     if (transfer->usb.status < 0) {
         fail_lane(lane, transfer->usb.status);
         return false;
@@ -467,6 +475,17 @@ step_recovery(struct lane *lane, uint64_t now)
     return UINT64_MAX;
 }
 
+/* A lane that receives and is silent: mostly nobody has sent. Returns when to look again. */
+static uint64_t
+renew_lane(struct lane *lane, uint64_t now)
+{
+    if (now >= lane->seen_ns + RENEW_NS) {
+        lane->seen_ns = now;
+        cancel_lane(lane);
+    }
+    return lane->seen_ns + RENEW_NS;
+}
+
 /* Returns when it is to be seen to again. */
 static uint64_t
 step_lane(struct lane *lane, uint64_t now)
@@ -481,18 +500,22 @@ step_lane(struct lane *lane, uint64_t now)
     } else if (lane->state == LANE_RECOVERING) {
         next = step_recovery(lane, now);
     }
-    if (lane->state == LANE_RUNNING && !is_lane(lane, LANE_OUT))
+    if (lane->state == LANE_RUNNING && !is_lane(lane, LANE_OUT)) {
         fill_lane(lane);
+        next = renew_lane(lane, now);
+    }
     return next;
 }
 
 static void
-start_lanes(struct dx_adapter *adapter)
+start_lanes(struct dx_adapter *adapter, uint64_t now)
 {
     adapter->is_started = true;
     adapter->ops->reset_framing(adapter->nic);
-    for (size_t i = 0; i < LANES; i++)
+    for (size_t i = 0; i < LANES; i++) {
+        adapter->lanes[i].seen_ns = now;
         adapter->lanes[i].state = adapter->lanes[i].count > 0 ? LANE_RUNNING : LANE_OFF;
+    }
 }
 
 static uint32_t
@@ -528,7 +551,7 @@ step(struct dx_adapter *adapter, enum stage stage)
     if (stage != STAGE_RUNNING)
         return UINT64_MAX;
     if (!adapter->is_started)
-        start_lanes(adapter);
+        start_lanes(adapter, now);
     take_link(adapter);
     uint64_t next = UINT64_MAX;
     for (size_t i = 0; i < LANES; i++) {

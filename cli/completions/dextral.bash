@@ -229,22 +229,43 @@ _dextral_restart() {
     fi
 }
 
+_dextral_usb() {
+    local current=$1 previous=$2
+    local options="--device --seconds --frames --json --help"
+    case $previous in
+        --device | -d)
+            mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" usb list --json 2>/dev/null |
+                sed -n 's/.*"path": "\([^"]*\)".*/\1/p')" -- "$current")
+            ;;
+        --seconds) COMPREPLY=() ;;
+        *)
+            if [[ $current == -* ]]; then
+                _dextral_options "$current" "$options"
+            elif [[ $COMP_CWORD -eq 2 ]]; then
+                mapfile -t COMPREPLY < <(compgen -W "list capture" -- "$current")
+            else
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            fi
+            ;;
+    esac
+}
+
 _dextral() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     if [[ $COMP_CWORD -eq 1 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "serve list info get set create remove play record top incidents drivers approve revoke grant restart process help --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "serve list info get set create remove play record top incidents drivers approve revoke grant restart process usb help --help --version" -- "$current")
         return
     fi
     case ${COMP_WORDS[1]} in
-        process | play | record) compopt -o filenames 2>/dev/null ;;
+        process | play | record | usb) compopt -o filenames 2>/dev/null ;;
     esac
     case ${COMP_WORDS[1]} in
         serve | list | info | get | set | create | remove | play | record | top | incidents | drivers | approve | \
-            revoke | grant | restart | process)
+            revoke | grant | restart | process | usb)
             "_dextral_${COMP_WORDS[1]}" "$current" "$previous"
             ;;
-        help) mapfile -t COMPREPLY < <(compgen -W "serve list info get set create remove play record top incidents drivers approve revoke grant restart process" -- "$current") ;;
+        help) mapfile -t COMPREPLY < <(compgen -W "serve list info get set create remove play record top incidents drivers approve revoke grant restart process usb" -- "$current") ;;
     esac
 }
 

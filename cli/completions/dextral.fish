@@ -33,10 +33,11 @@ complete -c dextral -n __fish_use_subcommand -f -a revoke -d 'takes an approval 
 complete -c dextral -n __fish_use_subcommand -f -a grant -d 'lets a program use a driver\'s own interface'
 complete -c dextral -n __fish_use_subcommand -f -a restart -d 'starts a driver anew'
 complete -c dextral -n __fish_use_subcommand -f -a process -d 'passes an audio file through a driver and DSP plug-ins'
+complete -c dextral -n __fish_use_subcommand -f -a usb -d 'lists USB network adapters, and records what goes over the bus'
 complete -c dextral -n __fish_use_subcommand -f -a help -d 'shows what a command does and its options'
 complete -c dextral -n __fish_use_subcommand -f -s h -l help -d 'lists the commands'
 complete -c dextral -n __fish_use_subcommand -f -l version -d 'shows the version'
-complete -c dextral -n '__dextral_is help' -f -a 'serve list info get set create remove play record top incidents drivers approve revoke grant restart process'
+complete -c dextral -n '__dextral_is help' -f -a 'serve list info get set create remove play record top incidents drivers approve revoke grant restart process usb'
 
 complete -c dextral -n '__dextral_is serve' -f
 complete -c dextral -n '__dextral_is serve' -s h -l help -d 'shows what it does'
@@ -153,3 +154,10 @@ complete -c dextral -n '__dextral_is process' -l json -d 'the summary as JSON'
 complete -c dextral -n '__dextral_is process' -l no-progress -d 'no progress bar'
 complete -c dextral -n '__dextral_is process' -s q -l quiet -d 'errors only'
 complete -c dextral -n '__dextral_is process' -s h -l help -d 'shows the options'
+
+complete -c dextral -n '__dextral_at usb 2' -f -a 'list capture'
+complete -c dextral -n '__dextral_is usb' -s d -l device -x -a '(dextral usb list --json 2>/dev/null | string replace -rf \'.*"path": "([^"]*)".*\' \'$1\')' -d 'which adapter'
+complete -c dextral -n '__dextral_is usb' -l seconds -x -d 'how long'
+complete -c dextral -n '__dextral_is usb' -l frames -d 'Ethernet frames as well'
+complete -c dextral -n '__dextral_is usb' -l json -d 'as JSON'
+complete -c dextral -n '__dextral_is usb' -s h -l help -d 'shows the options'
