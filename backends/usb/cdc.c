@@ -58,7 +58,8 @@ get32(const uint8_t *bytes) DX_REALTIME
 /* ---- descriptors ---- */
 
 static bool
-find_interface(const struct dx_usb_configuration *configuration, uint8_t number, struct dx_usb_setting *ret_setting)
+find_interface(const struct dx_usb_configuration *configuration, uint8_t number,
+               struct dx_usb_setting *ret_setting)
 {
     struct dx_usb_walk walk = dx_usb_walk_begin(configuration);
     while (dx_usb_walk_setting(&walk, ret_setting)) {
@@ -69,8 +70,8 @@ find_interface(const struct dx_usb_configuration *configuration, uint8_t number,
 }
 
 /*
- * Which interface has the data: the union says so, in some devices with the roles the other way round. Without one it is the next
- * interface.
+ * Which interface has the data: the union says so, in some devices with the roles the other way round. Without one
+ * it is the next interface.
  */
 static int
 find_data_interface(const struct dx_usb_setting *control, uint8_t *ret_number, char why[256])
@@ -250,7 +251,8 @@ dx_cdc_claim(struct dx_cdc *cdc, struct dx_usb_device *device, char why[256])
             (void)dx_usb_release(device, cdc->control);
     }
     if (error) {
-        snprintf(why, 256, "interfaces %u and %u cannot be claimed: %s", cdc->control, cdc->data, strerror(-error));
+        snprintf(why, 256, "interfaces %u and %u cannot be claimed: %s", cdc->control, cdc->data,
+                 strerror(-error));
         restore_configuration(cdc, device);
     }
     return error;
@@ -347,12 +349,12 @@ list_groups(const struct dx_cdc *cdc, struct dx_usb_device *device, const uint8_
 }
 
 /*
- * All groups, also where it has taken a list: there are devices that take one and do not look at it, and others that look at
- * nothing else.
+ * All groups, also where it has taken a list: there are devices that take one and do not look at it, and others
+ * that look at nothing else.
  */
 int
-dx_cdc_set_filter(const struct dx_cdc *cdc, struct dx_usb_device *device, const uint8_t (*groups)[6], uint32_t count,
-                  bool is_all)
+dx_cdc_set_filter(const struct dx_cdc *cdc, struct dx_usb_device *device, const uint8_t (*groups)[6],
+                  uint32_t count, bool is_all)
 {
     const int listed = is_all ? 0 : list_groups(cdc, device, groups, count);
     if (listed < 0)

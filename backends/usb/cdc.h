@@ -45,7 +45,8 @@ enum dx_cdc_connection { DX_CDC_UNTOLD, DX_CDC_DOWN, DX_CDC_UP };
 /**
  * Finds a function by descriptors alone, in the configuration that is set or else in any other.
  *
- * @return 0, with the endpoints and interfaces of `info`; -ENOTSUP: there is none; -EINVAL: what there is cannot be used.
+ * @return 0, with the endpoints and interfaces of `info`; -ENOTSUP: there is none; -EINVAL: what there is cannot
+ *   be used.
  */
 int dx_cdc_find(struct dx_cdc *cdc, const struct dx_usb_device *device, uint8_t subclass, struct dx_nic_info *info,
                 char why[256]);
@@ -62,25 +63,27 @@ void dx_cdc_release(const struct dx_cdc *cdc, struct dx_usb_device *device);
 int dx_cdc_select(const struct dx_cdc *cdc, struct dx_usb_device *device, uint8_t alternate);
 
 /** A class request to the control interface. @return bytes, or an error. */
-int dx_cdc_get(const struct dx_cdc *cdc, struct dx_usb_device *device, uint8_t request, void *data, uint16_t length);
+int dx_cdc_get(const struct dx_cdc *cdc, struct dx_usb_device *device, uint8_t request, void *data,
+               uint16_t length);
 int dx_cdc_set(const struct dx_cdc *cdc, struct dx_usb_device *device, uint8_t request, uint16_t value, void *data,
                uint16_t length);
 
 /**
- * Reads the MAC. One that is no station's is replaced by a locally administered one, the same each time where the device is.
+ * Reads the MAC. One that is no station's is replaced by a locally administered one, the same each time where the
+ * device is.
  *
  * @return 0; -ENODEV.
  */
 int dx_cdc_read_mac(const struct dx_cdc *cdc, struct dx_usb_device *device, struct dx_nic_info *info);
 
 /**
- * Lets through what is for this station, broadcasts, all groups, and, where the device takes a list, these ones. A device
- * that refuses does as it likes.
+ * Lets through what is for this station, broadcasts, all groups, and, where the device takes a list, these ones. A
+ * device that refuses does as it likes.
  *
  * @return 0; -ENODEV.
  */
-int dx_cdc_set_filter(const struct dx_cdc *cdc, struct dx_usb_device *device, const uint8_t (*groups)[6], uint32_t count,
-                      bool is_all);
+int dx_cdc_set_filter(const struct dx_cdc *cdc, struct dx_usb_device *device, const uint8_t (*groups)[6],
+                      uint32_t count, bool is_all);
 
 /* ---- link ---- */
 
@@ -90,7 +93,9 @@ void dx_cdc_reset_link(struct dx_cdc *cdc);
 /** One packet of the interrupt endpoint. @return whether the link changed. Wire thread. */
 bool dx_cdc_notified(struct dx_cdc *cdc, const uint8_t *data, uint32_t size, struct dx_nic_link *link) DX_REALTIME;
 
-/** What was told. Where that is nothing the link is up from the second call on: there are devices that never tell. */
+/**
+ * What was told. Where that is nothing the link is up from the second call on: there are devices that never tell.
+ */
 int dx_cdc_poll_link(struct dx_cdc *cdc, struct dx_nic_link *link);
 
 #endif /* DX_USB_CDC_H */

@@ -142,8 +142,8 @@ dx_usb_find_functional(const struct dx_usb_setting *setting, uint8_t subtype, ui
     struct dx_usb_walk walk = setting->body;
     const uint8_t *descriptor;
     while ((descriptor = dx_usb_walk_next(&walk))) {
-        if (descriptor[0] >= FUNCTIONAL_BYTES && descriptor[1] == DX_USB_DT_FUNCTIONAL && descriptor[2] == subtype &&
-            descriptor[0] >= least)
+        if (descriptor[0] >= FUNCTIONAL_BYTES && descriptor[1] == DX_USB_DT_FUNCTIONAL &&
+            descriptor[2] == subtype && descriptor[0] >= least)
             return descriptor;
     }
     return NULL;

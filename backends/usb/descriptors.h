@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A walk over a configuration's descriptors, which may lie: no step leaves the bytes that came, and each goes forward.
+// A walk over a configuration's descriptors, which may lie: no step leaves the bytes that came, or goes back.
 
 #ifndef DX_USB_DESCRIPTORS_H
 #define DX_USB_DESCRIPTORS_H
@@ -13,8 +13,8 @@
 #define DX_USB_DT_FUNCTIONAL 0x24u // of a class, for an interface
 
 /*
- * Where a walk is. It ends with the bytes, with wTotalLength, or at a descriptor that cannot be right: one that is shorter than its own
- * head, or that is cut off.
+ * Where a walk is. It ends with the bytes, with wTotalLength, or at a descriptor that cannot be right: one that is
+ * shorter than its own head, or that is cut off.
  */
 struct dx_usb_walk {
     const uint8_t *bytes;
@@ -45,8 +45,8 @@ struct dx_usb_walk dx_usb_walk_begin(const struct dx_usb_configuration *configur
 const uint8_t *dx_usb_walk_next(struct dx_usb_walk *walk);
 
 /**
- * The next alternate setting, in the order in which they came. An interface descriptor that is too short for one ends the
- * setting before it, and what follows is nobody's.
+ * The next alternate setting, in the order in which they came. An interface descriptor that is too short for one
+ * ends the setting before it, and what follows is nobody's.
  */
 bool dx_usb_walk_setting(struct dx_usb_walk *walk, struct dx_usb_setting *ret_setting);
 
@@ -58,7 +58,9 @@ bool dx_usb_walk_setting(struct dx_usb_walk *walk, struct dx_usb_setting *ret_se
 bool dx_usb_find_bulk_setting(const struct dx_usb_configuration *configuration, uint8_t interface,
                               struct dx_usb_setting *ret_setting);
 
-/** @return the first functional descriptor of a setting with this subtype, of at least `least` bytes; NULL: none. */
+/**
+ * @return the first functional descriptor of a setting with this subtype, of at least `least` bytes; NULL: none.
+ */
 const uint8_t *dx_usb_find_functional(const struct dx_usb_setting *setting, uint8_t subtype, uint32_t least);
 
 /** @return bConfigurationValue; 0 where there is none. */

@@ -95,9 +95,17 @@ ecm_notified(void *nic, const uint8_t *data, uint32_t size, struct dx_nic_link *
     return dx_cdc_notified(&ecm->cdc, data, size, link);
 }
 
+/* relaxed: the only writer; dx_adapter_counters() has its readers. */
+static void
+add(_Atomic uint64_t *counter, uint64_t more)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+}
+
 /*
- * A frame that ends with a packet may be followed by one byte more, instead of an empty packet. Whether it was is seen where the
- * frame would be too long otherwise; elsewhere the byte stays, and the length in the frame's own header is what counts.
+ * A frame that ends with a packet may be followed by one byte more, instead of an empty packet. Whether it was is
+ * seen where the frame would be too long otherwise; elsewhere the byte stays, and the length in the frame's own
+ * header is what counts.
  */
 static uint32_t
 ecm_receive(void *nic, const uint8_t *data, uint32_t size, dx_frame_sink sink, void *context,
@@ -110,10 +118,11 @@ ecm_receive(void *nic, const uint8_t *data, uint32_t size, dx_frame_sink sink, v
     if (may_be_padded && size == ecm->cdc.max_frame + 1u)
         size--;
     if (size < DX_FRAME_MIN || size > ecm->cdc.max_frame) {
-        // relaxed: the only writer; dx_adapter_counters() has its readers
-        atomic_fetch_add_explicit(&counters->bad_lengths, 1, memory_order_relaxed);
+        add(&counters->bad_lengths, 1);
         return 0;
     }
+    add(&counters->received, 1);
+    add(&counters->received_bytes, size);
     sink(context, data, size);
     return 1;
 }

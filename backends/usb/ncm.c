@@ -77,7 +77,10 @@ is_gone(int result)
     return result == -ENODEV ? result : 0;
 }
 
-/* The working setting and then the idle one: that resets any device, while idle alone does not where it was idle before. */
+/*
+ * The working setting and then the idle one: that resets any device, while idle alone does not where it was idle
+ * before.
+ */
 static int
 reset_function(const struct ncm *ncm, struct dx_usb_device *device, char why[256])
 {

@@ -7,10 +7,11 @@
 #include <string.h>
 
 /*
- * The two formats differ in the width of the fields that count bytes, and in nothing else: with w = 2 (NTB-16) or 4 (NTB-32)
+ * The two formats differ in the width of the fields that count bytes, and in nothing else: with w = 2 (NTB-16) or
+ * 4 (NTB-32)
  *
  *     header:  signature 4, header length 2, sequence 2, block length w, first table w            = 8 + 2 w bytes
- *     table:   signature 4, table length 2, [reserved 2], next table w, [reserved 4], entries   = 4 w bytes and the entries
+ *     table:   signature 4, table length 2, [reserved 2], next table w, [reserved 4]   = 4 w, entries
  *     entry:   index w, length w
  */
 enum {
@@ -94,9 +95,9 @@ put_field(uint8_t *bytes, uint32_t width, uint32_t value)
 
 /* relaxed: the only writer; dx_adapter_counters() has its readers. */
 static inline DX_REALTIME void
-count(_Atomic uint64_t *counter)
+add(_Atomic uint64_t *counter, uint64_t more)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
 static const uint32_t crc_of_nibble[16] = {
@@ -263,7 +264,7 @@ find_tables(struct dx_ncm_receiver *receiver, struct dx_nic_counters *counters)
     do {
         const uint32_t length = receiver->table_count < DX_NCM_MAX_POINTERS ? read_table(receiver, at, end) : 0;
         if (!length) {
-            count(&counters->bad_headers);
+            add(&counters->bad_headers, 1);
             break;
         }
         (void)claim(receiver->used, at, length);
@@ -278,7 +279,7 @@ follow_sequence(struct dx_ncm_receiver *receiver, struct dx_nic_counters *counte
 {
     const uint16_t sequence = (uint16_t)get16(receiver->data + SEQUENCE_AT);
     if (receiver->has_sequence && sequence != receiver->next_sequence)
-        count(&counters->bad_sequences);
+        add(&counters->bad_sequences, 1);
     receiver->has_sequence = true;
     receiver->next_sequence = (uint16_t)(sequence + 1);
 }
@@ -294,7 +295,7 @@ next_block(struct dx_ncm_receiver *receiver, struct dx_nic_counters *counters)
     const uint32_t length = width ? read_header(receiver, width) : 0;
     if (!length) {
         if (receiver->size && (is_first || width)) // bytes behind a block are none
-            count(&counters->bad_headers);
+            add(&counters->bad_headers, 1);
         receiver->size = receiver->block_bytes = 0;
         return false;
     }
@@ -361,13 +362,15 @@ dx_ncm_next(struct dx_ncm_receiver *receiver, const uint8_t **ret_frame, uint32_
         if (!index || !length) {
             receiver->entry = receiver->entry_end;
             if (index || length) // half an end is one, but nothing that should be
-                count(&counters->bad_lengths);
+                add(&counters->bad_lengths, 1);
         } else if (take_datagram(receiver, index, length)) {
             *ret_frame = receiver->data + index;
             *ret_size = length - (receiver->has_crc ? CRC_BYTES : 0);
+            add(&counters->received, 1);
+            add(&counters->received_bytes, *ret_size);
             return true;
         } else {
-            count(&counters->bad_lengths);
+            add(&counters->bad_lengths, 1);
         }
     }
 }
@@ -410,8 +413,8 @@ write_table(const struct dx_ncm_sender *sender, uint32_t width, const uint32_t (
 }
 
 uint32_t
-dx_ncm_send(struct dx_ncm_sender *sender, const uint8_t *const *frames, const uint32_t *sizes, uint32_t frame_count,
-            uint8_t *buffer, uint32_t *ret_size) DX_REALTIME
+dx_ncm_send(struct dx_ncm_sender *sender, const uint8_t *const *frames, const uint32_t *sizes,
+            uint32_t frame_count, uint8_t *buffer, uint32_t *ret_size) DX_REALTIME
 {
     const struct dx_ncm_parameters *const p = &sender->parameters;
     const uint32_t width = sender->is_ntb32 ? NTB32 : NTB16, more = sender->has_crc ? CRC_BYTES : 0;

@@ -41,7 +41,7 @@ struct dx_ncm_receiver {
     uint32_t table_count;
     uint32_t table;             // the next one
     uint32_t entry, entry_end;  // of this table: the next one, and where they end
-    uint64_t used[DX_NCM_MAX_BLOCK / 64]; // a bit for each byte of the block: taken by the header, a table or a frame
+    uint64_t used[DX_NCM_MAX_BLOCK / 64]; // a bit for each byte of the block that has an owner
 };
 
 struct dx_ncm_sender {
@@ -67,11 +67,13 @@ void dx_ncm_reset(struct dx_ncm_receiver *receiver) DX_REALTIME;
 void dx_ncm_begin(struct dx_ncm_receiver *receiver, const uint8_t *data, uint32_t size) DX_REALTIME;
 
 /**
- * The next frame of the transfer, from any of the blocks that stand in it, whichever of the two formats each has. What is wrong
- * is counted and left out:
+ * The next frame of the transfer, from any of the blocks that stand in it, whichever of the two formats each has.
+ * What is wrong is counted and left out:
  *
- * - bad_headers: a block's header (the rest of the transfer is dropped) or a table of datagrams (the rest of the tables is).
- * - bad_lengths: a datagram that is too short, too long, outside of the block, or over something else; one with a wrong CRC.
+ * - bad_headers: a block's header (the rest of the transfer is dropped) or a table of datagrams (the rest of the
+ *   tables is).
+ * - bad_lengths: a datagram that is too short, too long, outside of the block, or over something else; one with a
+ *   wrong CRC.
  * - bad_sequences: a block that is not the one after the last one; it is read all the same.
  *
  * No byte of a block is delivered twice, so that all the work is bounded by the transfer's size.
