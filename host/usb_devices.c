@@ -126,7 +126,8 @@ read_driver(int folder, char driver[DX_USB_DRIVER_BYTES])
         return;
     target[length] = '\0';
     const char *const slash = strrchr(target, '/');
-    (void)snprintf(driver, DX_USB_DRIVER_BYTES, "%s", slash ? slash + 1 : target);
+    const char *const name = slash ? slash + 1 : target;
+    (void)snprintf(driver, DX_USB_DRIVER_BYTES, "%.*s", (int)DX_USB_DRIVER_BYTES - 1, name);
 }
 
 static int

@@ -406,8 +406,11 @@ dx_usb_wait_for_access(struct dx_unit *unit, const char *node)
         usb->rights_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (usb->rights_fd >= 0 && !usb->rights_watch)
         usb->rights_watch = dx_loop_watch(supervisor->loop, usb->rights_fd, EPOLLIN, rights_changed, supervisor);
-    if (!usb->rights_watch || inotify_add_watch(usb->rights_fd, node, IN_ATTRIB) < 0)
+    /* Of its folder: a file that may not be read may not be watched either. */
+    char *const folder = strndup(node, (size_t)(strrchr(node, '/') - node));
+    if (!folder || !usb->rights_watch || inotify_add_watch(usb->rights_fd, folder, IN_ATTRIB) < 0)
         dx_log("%s is not watched: plug the device in again when its rights have changed", node);
+    free(folder);
 }
 
 /* ---- all of it ---- */

@@ -21,6 +21,8 @@
     "<key>IOUserAudioDriverUserClientProperties</key><dict><key>IOClass</key><string>IOUserUserClient</string>" \
     "<key>IOUserClass</key><string>IOUserAudioDriverUserClient</string></dict>"
 #define GOOD CLASS PROVIDER CLIENT
+#define USB CLASS CLIENT "<key>IOProviderClass</key><string>IOUSBHostDevice</string>"
+#define VENDOR "<key>idVendor</key><integer>2965</integer>"
 #define PERSONALITIES(all) "<key>IOKitPersonalities</key><dict>" all "</dict>"
 #define ONE(content) PERSONALITIES("<key>P</key><dict>" content "</dict>")
 
@@ -117,6 +119,23 @@ ParameterizedTestParameters(info, what_is_wrong_is_named)
          "idVendor contradicts IOProviderClass \"IOUserResources\""},
         {HEAD ID ONE(GOOD "<key>idVendor</key><integer>65536</integer>") TAIL, "idVendor must be 0 to 65535"},
         {HEAD ID ONE(GOOD "<key>idVendor</key><string>1</string>") TAIL, "idVendor must be an integer"},
+        {HEAD ID ONE(USB VENDOR "<key>idProduct</key><integer>65536</integer>") TAIL, "idProduct must be 0 to 65535"},
+        {HEAD ID ONE(USB "<key>idProduct</key><integer>1</integer>") TAIL, "idProduct says nothing without idVendor"},
+        {HEAD ID ONE(USB VENDOR "<key>idProductMask</key><integer>1</integer>") TAIL,
+         "personality \"P\": idProductMask says nothing without idProduct"},
+        {HEAD ID ONE(USB VENDOR "<key>idProduct</key><integer>1</integer><key>idProductArray</key><array/>") TAIL,
+         "idProduct and idProductArray contradict each other"},
+        {HEAD ID ONE(USB VENDOR "<key>idProductArray</key><array/>") TAIL, "idProductArray must have 1 to 256 numbers"},
+        {HEAD ID ONE(USB VENDOR "<key>idProductArray</key><array><string>1</string></array>") TAIL,
+         "idProductArray: each must be an integer"},
+        {HEAD ID ONE(USB VENDOR "<key>bInterfaceClass</key><integer>2</integer>") TAIL,
+         "bInterfaceClass is of an interface"},
+        {HEAD ID ONE(USB VENDOR "<key>bDeviceSubClass</key><integer>2</integer>") TAIL,
+         "bDeviceSubClass says nothing without bDeviceClass"},
+        {HEAD ID ONE(USB VENDOR "<key>IOResourceMatch</key><string>IOKit</string>") TAIL, "IOResourceMatch contradicts"},
+        {HEAD ID ONE(USB VENDOR "<key>IOPropertyMatch</key><dict><key>a</key><array/></dict>") TAIL,
+         "IOPropertyMatch: a USB device's properties are"},
+        {HEAD ID ONE(USB) TAIL, "it would be for every USB device"},
         {HEAD ID ONE(GOOD "<key>IOUserServerOneProcess</key><integer>1</integer>") TAIL,
          "IOUserServerOneProcess must be true or false"},
         {HEAD ID ONE(GOOD "<key>Gain</key><real>0.5</real>") TAIL, "IOKitPersonalities/P/Gain is a real number"},

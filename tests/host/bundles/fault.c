@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/usbdevice_fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -135,11 +137,29 @@ reaches_supervisor(void)
     return is_welcome;
 }
 
-static kern_return_t
-name_what_is_reached(IOUserAudioDevice *device)
+/* What works on the node of the USB device, which in a test is a file: the first word in it, and what two requests
+ * answer, one of usbfs's and one that a device has no use for. */
+static void
+write_hardware(IOService *provider, char *text, size_t size)
 {
-    char name[128];
-    (void)snprintf(name, sizeof name, "reached:%s%s%s%s%s%s", reaches_process() ? " process" : "",
+    char word[16] = "";
+    int fd = -1;
+    if (dx_usb_provider_get_fd(provider, &fd) != kIOReturnSuccess)
+        return;
+    const ssize_t length = pread(fd, word, sizeof word - 1, 0);
+    word[length > 0 ? length : 0] = '\0';
+    const int usb = ioctl(fd, USBDEVFS_RESET, NULL) == 0 ? 0 : errno;
+    const int other = ioctl(fd, TIOCSTI, "x") == 0 ? 0 : errno;
+    (void)snprintf(text, size, " node %s usbfs %s other %s", word, strerrorname_np(usb), strerrorname_np(other));
+}
+
+static kern_return_t
+name_what_is_reached(IOUserAudioDevice *device, IOService *provider)
+{
+    char name[256];
+    char hardware[128] = "";
+    write_hardware(provider, hardware, sizeof hardware);
+    (void)snprintf(name, sizeof name, "reached:%s%s%s%s%s%s%s", hardware, reaches_process() ? " process" : "",
                    reaches_file("/etc/passwd", O_RDONLY) ? " passwd" : "",
                    reaches_file("/tmp", O_WRONLY | O_TMPFILE) ? " tmp" : "",
                    reaches_socket(AF_UNIX, SOCK_STREAM) ? " stream" : "",
@@ -304,6 +324,25 @@ add_mute(struct fault *fault)
     return status;
 }
 
+/* Of hardware its serial number, or without one its port, and the number of the interface. */
+static OSString *
+copy_uid(struct fault *fault)
+{
+    IOService *provider = IOServiceGetProvider(fault->driver);
+    dx_usb_info info = {.size = sizeof info};
+    OSObjectPtr serial = NULL;
+    char text[200];
+    if (dx_usb_provider_get_info(provider, &info) != kIOReturnSuccess)
+        return personality_copy_string(fault->driver, "DeviceUID", "org.dextral.test.fault");
+    (void)IOServiceSearchProperty(provider, "kUSBSerialNumberString", NULL, 0, &serial);
+    (void)snprintf(text, sizeof text, "%.150s",
+                   serial ? OSStringGetCStringNoCopy(serial) : dx_usb_provider_get_port(provider));
+    OSObjectRelease(serial);
+    if (info.is_interface)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "-%u", info.interface_number);
+    return OSStringCreate(text);
+}
+
 static kern_return_t
 make_device(struct fault *fault)
 {
@@ -313,13 +352,13 @@ make_device(struct fault *fault)
         .StopIO = stop_io,
         .HandleChangeSampleRate = change_rate,
     };
-    OSString *uid = personality_copy_string(fault->driver, "DeviceUID", "org.dextral.test.fault");
+    OSString *uid = copy_uid(fault);
     kern_return_t status = kIOReturnNoMemory;
     fault->device = IOUserAudioDeviceAlloc();
     OSObjectSetPeer(fault->device, fault, NULL);
     if (fault->device && IOUserAudioDeviceSetOverrides(fault->device, &overrides) == kIOReturnSuccess &&
         IOUserAudioDeviceInit(fault->device, fault->driver, false, uid, NULL, NULL, RING_FRAMES))
-        status = name_what_is_reached(fault->device);
+        status = name_what_is_reached(fault->device, IOServiceGetProvider(fault->driver));
     OSObjectRelease(uid);
     return status;
 }

@@ -1,0 +1,608 @@
+// SPDX-License-Identifier: MIT
+// Drivers of USB devices: started when one is plugged in, stopped when it leaves; sysfs and nodes are the test's.
+
+#include "tests/host/supervisor_rig.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DEVICE "<key>IOProviderClass</key><string>IOUSBHostDevice</string>"
+#define INTERFACE "<key>IOProviderClass</key><string>IOUSBHostInterface</string>"
+#define NUMBER(name, value) "<key>" name "</key><integer>" value "</integer>"
+#define VENDOR NUMBER("idVendor", "2965") // 0b95
+#define ENTITLED "<dict>" VENDOR "</dict>"
+
+/* ---- sysfs ---- */
+
+static void
+write_text(const char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+write_text(const char *text, const char *format, ...)
+{
+    char path[512];
+    va_list arguments;
+    va_start(arguments, format);
+    CHECK(vsnprintf(path, sizeof path, format, arguments) < (int)sizeof path);
+    va_end(arguments);
+    FILE *const file = fopen(path, "w");
+    CHECK(file);
+    CHECK(fputs(text, file) >= 0);
+    CHECK_EQ(fclose(file), 0);
+}
+
+static void
+make_folder(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void
+make_folder(const char *format, ...)
+{
+    char path[512];
+    va_list arguments;
+    va_start(arguments, format);
+    CHECK(vsnprintf(path, sizeof path, format, arguments) < (int)sizeof path);
+    va_end(arguments);
+    CHECK_EQ(mkdir(path, 0700), 0);
+}
+
+static void
+rename_folder(const struct machine *machine, const char *port, bool is_plugged)
+{
+    char here[256];
+    char there[256];
+    (void)snprintf(here, sizeof here, "%s/stage/%s", machine->folder, port);
+    (void)snprintf(there, sizeof there, "%s/usb/%s", machine->folder, port);
+    CHECK_EQ(is_plugged ? rename(here, there) : rename(there, here), 0);
+}
+
+static mode_t node_mode = 0600; // of those that are plugged in from now on
+
+/* An adapter of 0b95 with two interfaces; its node is a file. */
+static void
+plug(const struct machine *machine, const char *port, unsigned address, const char *product, const char *serial)
+{
+    static const char *const same[][2] = {
+        {"idVendor", "0b95\n"},       {"bcdDevice", "0100\n"}, {"bDeviceClass", "ff\n"},       {"bDeviceSubClass", "ff\n"},
+        {"bDeviceProtocol", "00\n"},  {"busnum", "1\n"},       {"bConfigurationValue", "1\n"}, {"speed", "480\n"},
+        {"product", "Adapter\n"},
+    };
+    const char *const stage = machine->folder;
+    char text[32];
+    make_folder("%s/stage/%s", stage, port);
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+        write_text(same[i][1], "%s/stage/%s/%s", stage, port, same[i][0]);
+    write_text(product, "%s/stage/%s/idProduct", stage, port);
+    (void)snprintf(text, sizeof text, "%u\n", address);
+    write_text(text, "%s/stage/%s/devnum", stage, port);
+    if (serial)
+        write_text(serial, "%s/stage/%s/serial", stage, port);
+    for (unsigned i = 0; i < 2; i++) {
+        char link[256];
+        make_folder("%s/stage/%s/%s:1.%u", stage, port, port, i);
+        (void)snprintf(text, sizeof text, "%02x\n", i);
+        write_text(text, "%s/stage/%s/%s:1.%u/bInterfaceNumber", stage, port, port, i);
+        write_text("ff\n", "%s/stage/%s/%s:1.%u/bInterfaceClass", stage, port, port, i);
+        write_text("00\n", "%s/stage/%s/%s:1.%u/bInterfaceSubClass", stage, port, port, i);
+        write_text("00\n", "%s/stage/%s/%s:1.%u/bInterfaceProtocol", stage, port, port, i);
+        (void)snprintf(link, sizeof link, "%s/stage/%s/%s:1.%u/driver", stage, port, port, i);
+        CHECK_EQ(symlink("../../bus/usb/drivers/asix", link), 0);
+    }
+    char node[256];
+    (void)snprintf(node, sizeof node, "%s/nodes/001/%03u", stage, address);
+    write_text("hello", "%s", node);
+    CHECK_EQ(chmod(node, node_mode), 0);
+    rename_folder(machine, port, true);
+}
+
+/* What has left leaves nothing behind, in the order in which the kernel does it. */
+static void
+unplug(const struct machine *machine, const char *port, unsigned address)
+{
+    char command[600];
+    rename_folder(machine, port, false);
+    (void)snprintf(command, sizeof command, "rm -rf '%s/stage/%s' '%s/nodes/001/%03u'", machine->folder, port,
+                   machine->folder, address);
+    CHECK_EQ(system(command), 0);
+}
+
+/* ---- bundles ---- */
+
+static void
+add_usb_bundle(const struct machine *machine, const char *name, const char *personalities, const char *entitled)
+{
+    char text[4096];
+    char path[256];
+    machine_add_bundle(machine, name, "none");
+    (void)snprintf(text, sizeof text,
+                   "<plist version=\"1.0\"><dict><key>CFBundleIdentifier</key><string>org.dextral.test.%s</string>"
+                   "<key>CFBundleExecutable</key><string>Fault.so</string><key>IOKitPersonalities</key><dict>%s</dict>"
+                   "</dict></plist>\n",
+                   name, personalities);
+    write_text(text, "%s/drivers/%s.dext/Info.plist", machine->folder, name);
+    if (!entitled)
+        return;
+    (void)snprintf(text, sizeof text,
+                   "<plist version=\"1.0\"><dict><key>com.apple.developer.driverkit.transport.usb</key><array>%s</array>"
+                   "</dict></plist>\n",
+                   entitled);
+    (void)snprintf(path, sizeof path, "%s/drivers/%s.dext/%s.entitlements", machine->folder, name, name);
+    write_text(text, "%s", path);
+    CHECK_EQ(chmod(path, 0600), 0);
+}
+
+#define PERSONALITY(name, keys)                                                                                  \
+    "<key>" name "</key><dict>" keys "<key>IOUserClass</key><string>FaultyAudioDriver</string>"                    \
+    "<key>IOUserAudioDriverUserClientProperties</key><dict><key>IOClass</key><string>IOUserUserClient</string>"    \
+    "<key>IOUserClass</key><string>IOUserAudioDriverUserClient</string></dict></dict>"
+#define WHOLE PERSONALITY("Adapter", DEVICE VENDOR)
+
+static OSDictionary *
+about_bundle(const char *operation, const char *name)
+{
+    char identifier[96];
+    OSDictionary *const body = request(operation);
+    (void)snprintf(identifier, sizeof identifier, "org.dextral.test.%s", name);
+    set_text(body, "bundle", identifier);
+    return body;
+}
+
+static void
+approve(struct caller *caller, const char *name)
+{
+    CHECK_EQ(ask(caller, about_bundle(DX_OP_APPROVE, name), NULL, 0, NULL), kIOReturnSuccess);
+}
+
+/* A key of a bundle in the list of drivers; of `hardware` all texts, with "; " behind each. */
+static void
+read_driver(struct caller *caller, const char *name, const char *key, char *text, size_t size)
+{
+    char identifier[96];
+    struct dx_message answer;
+    (void)snprintf(identifier, sizeof identifier, "org.dextral.test.%s", name);
+    CHECK_EQ(ask(caller, request(DX_OP_DRIVERS), NULL, 0, &answer), kIOReturnSuccess);
+    OSArray *const drivers = dx_wire_get_array(answer.body, "drivers");
+    text[0] = '\0';
+    for (size_t i = 0; i < OSArrayGetCount(drivers); i++) {
+        const OSDictionary *const driver = OSArrayGetObject(drivers, i);
+        const char *const bundle = dx_wire_get_string(driver, "bundle");
+        const char *const path = dx_wire_get_string(driver, "path");
+        const bool is_it = bundle ? strcmp(bundle, identifier) == 0 : path && strstr(path, name);
+        const char *const value = dx_wire_get_string(driver, key);
+        OSArray *const list = dx_wire_get_array(driver, key);
+        if (is_it && value)
+            (void)snprintf(text, size, "%s", value);
+        for (size_t k = 0; is_it && list && k < OSArrayGetCount(list); k++)
+            (void)snprintf(text + strlen(text), size - strlen(text), "%s; ",
+                           OSStringGetCStringNoCopy(OSArrayGetObject(list, k)));
+    }
+    dx_message_finish(&answer);
+}
+
+static void
+expect_driver(struct caller *caller, const char *name, const char *key, const char *wanted)
+{
+    char text[1000];
+    read_driver(caller, name, key, text, sizeof text);
+    if (!strstr(text, wanted))
+        (void)fprintf(stderr, "%s: %s is \"%s\", not \"%s\"\n", name, key, text, wanted);
+    CHECK(strstr(text, wanted));
+}
+
+/* ---- devices ---- */
+
+static bool
+is_listed(struct caller *caller, const char *uid)
+{
+    return ask(caller, request_about(DX_OP_DESCRIBE, uid), NULL, 0, NULL) == kIOReturnSuccess;
+}
+
+static void
+wait_listed(struct caller *caller, const char *uid, bool wanted)
+{
+    const int64_t end_ms = now_ms() + 15000;
+    while (is_listed(caller, uid) != wanted) {
+        if (now_ms() >= end_ms)
+            (void)fprintf(stderr, "%s is %slisted\n", uid, wanted ? "not " : "");
+        CHECK(now_ms() < end_ms);
+        sleep_ms(10);
+    }
+}
+
+static void
+expect_text(struct caller *caller, const char *uid, const char *key, const char *wanted)
+{
+    OSDictionary *const description = describe(caller, uid);
+    const char *const text = dx_wire_get_string(description, key);
+    if (!text || !strstr(text, wanted))
+        (void)fprintf(stderr, "%s: %s is \"%s\", not \"%s\"\n", uid, key, text ? text : "", wanted);
+    CHECK(text && strstr(text, wanted));
+    OSObjectRelease(description);
+}
+
+static bool
+is_alive(uint64_t pid)
+{
+    return pid && kill((pid_t)pid, 0) == 0;
+}
+
+static void
+wait_dead(uint64_t pid)
+{
+    const int64_t end_ms = now_ms() + 10000;
+    while (is_alive(pid)) {
+        CHECK(now_ms() < end_ms);
+        (void)waitpid((pid_t)pid, NULL, WNOHANG); // this process gets what a supervisor leaves
+        sleep_ms(10);
+    }
+}
+
+/* A machine into which nothing is plugged yet. */
+static void
+begin(struct machine *machine, struct caller *caller)
+{
+    char path[128];
+    machine_create(machine);
+    static const char *const folders[] = {"usb", "stage", "nodes", "nodes/001"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        make_folder("%s/%s", machine->folder, folders[i]);
+    (void)snprintf(path, sizeof path, "%s/usb", machine->folder);
+    CHECK_EQ(setenv("DEXTRAL_USB_DEVICES", path, 1), 0);
+    (void)snprintf(path, sizeof path, "%s/nodes", machine->folder);
+    CHECK_EQ(setenv("DEXTRAL_USB_NODES", path, 1), 0);
+    machine_start(machine, NULL);
+    caller_open(caller, machine, "player");
+}
+
+static void
+look_again(const struct machine *machine)
+{
+    CHECK_EQ(kill(machine->supervisor, SIGHUP), 0);
+}
+
+static void
+end(struct machine *machine, struct caller *caller)
+{
+    caller_close(caller);
+    machine_destroy(machine);
+}
+
+static void
+a_driver_starts_with_its_device_and_stops_when_it_leaves(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
+    look_again(&machine);
+    approve(&caller, "adapter");
+    expect_driver(&caller, "adapter", "hardware", "waits for USB 0b95:*; ");
+    expect_driver(&caller, "adapter", "state", "idle");
+
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    wait_state(&caller, "0001", "running");
+    expect_text(&caller, "0001", "hardware", "USB 0b95:772b Adapter at 1-2");
+    expect_driver(&caller, "adapter", "hardware", "USB 0b95:772b Adapter at 1-2; ");
+    expect_driver(&caller, "adapter", "state", "running");
+    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    sleep_ms(700); // longer than a driver without sessions runs otherwise
+    CHECK_EQ(describe_number(&caller, "0001", "pid"), pid);
+
+    unplug(&machine, "1-2", 4);
+    wait_listed(&caller, "0001", false);
+    wait_dead(pid);
+    expect_driver(&caller, "adapter", "hardware", "waits for USB 0b95:*; ");
+
+    /* It is the same one in another port, and with another address. */
+    plug(&machine, "1-3", 5, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    CHECK_EQ(describe_number(&caller, "0001", "restarts"), 0);
+    end(&machine, &caller);
+}
+
+static void
+the_driver_gets_the_node_and_the_sandbox_lets_usbfs_through(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
+    look_again(&machine);
+    approve(&caller, "adapter");
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    /* A file knows no request: one that gets through is told so by the file, another one by the sandbox. */
+    expect_text(&caller, "0001", "name", "reached: node hello usbfs ENOTTY other ");
+    char open_parts[256];
+    read_driver(&caller, "adapter", "open", open_parts, sizeof open_parts);
+    if (!strstr(open_parts, "system calls"))
+        expect_text(&caller, "0001", "name", "other EPERM");
+    end(&machine, &caller);
+}
+
+static void
+what_is_not_approved_is_listed_and_not_started(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
+    look_again(&machine);
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    machine_wait_said(&machine, "USB 0b95:772b is at 1-2");
+    expect_driver(&caller, "adapter", "state", "unapproved");
+    expect_driver(&caller, "adapter", "why", "dextral approve");
+    expect_driver(&caller, "adapter", "hardware", "USB 0b95:772b Adapter at 1-2; ");
+    sleep_ms(300);
+    CHECK(!is_listed(&caller, "0001"));
+    approve(&caller, "adapter");
+    wait_listed(&caller, "0001", true);
+
+    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    CHECK_EQ(ask(&caller, about_bundle(DX_OP_REVOKE, "adapter"), NULL, 0, NULL), kIOReturnSuccess);
+    wait_dead(pid);
+    wait_state(&caller, "0001", "unapproved");
+    approve(&caller, "adapter");
+    wait_state(&caller, "0001", "running");
+    end(&machine, &caller);
+}
+
+static void
+two_adapters_are_two_processes(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
+    look_again(&machine);
+    approve(&caller, "adapter");
+    plug(&machine, "1-2", 4, "772b\n", NULL);
+    plug(&machine, "1-4.1", 6, "772b\n", NULL);
+    wait_listed(&caller, "1-2", true);
+    wait_listed(&caller, "1-4.1", true);
+    const uint64_t pid = describe_number(&caller, "1-2", "pid");
+    CHECK(pid != describe_number(&caller, "1-4.1", "pid"));
+    unplug(&machine, "1-4.1", 6);
+    wait_listed(&caller, "1-4.1", false);
+    CHECK_EQ(describe_number(&caller, "1-2", "pid"), pid);
+    end(&machine, &caller);
+}
+
+static void
+a_driver_that_is_killed_comes_back(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
+    look_again(&machine);
+    approve(&caller, "adapter");
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    wait_state(&caller, "0001", "running");
+    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    CHECK_EQ(kill((pid_t)pid, SIGKILL), 0);
+    const int64_t end_ms = now_ms() + 10000;
+    while (describe_number(&caller, "0001", "restarts") != 1 || describe_number(&caller, "0001", "pid") == 0) {
+        CHECK(now_ms() < end_ms);
+        sleep_ms(10);
+    }
+    wait_state(&caller, "0001", "running");
+    CHECK(describe_number(&caller, "0001", "pid") != pid);
+    end(&machine, &caller);
+}
+
+static void
+a_session_goes_on_when_its_device_is_plugged_in_again(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
+    look_again(&machine);
+    approve(&caller, "adapter");
+    plug(&machine, "1-2", 4, "772b\n", NULL); // without a serial number: the driver alone knows it again
+    wait_listed(&caller, "1-2", true);
+    make_lane(&lane);
+    CHECK_EQ(open_session(&caller, "1-2", 7, &lane, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_START, 7), NULL, 0, NULL), kIOReturnSuccess);
+
+    unplug(&machine, "1-2", 4);
+    wait_state(&caller, "1-2", "waiting");
+    expect_text(&caller, "1-2", "why", "has been unplugged");
+    expect_text(&caller, "1-2", "hardware", "waits for USB 0b95:772b Adapter at 1-2");
+    while (has_event(&caller, DX_EVENT_NEW_DRIVER, 0))
+        ;
+    plug(&machine, "1-2", 9, "772b\n", NULL);
+    CHECK(has_event(&caller, DX_EVENT_NEW_DRIVER, 10000));
+    wait_state(&caller, "1-2", "running");
+
+    /* Once nobody has it open, it is not listed without being there. */
+    unplug(&machine, "1-2", 9);
+    wait_state(&caller, "1-2", "waiting");
+    CHECK_EQ(ask(&caller, request_of(DX_OP_CLOSE, 7), NULL, 0, NULL), kIOReturnSuccess);
+    wait_listed(&caller, "1-2", false);
+    dx_lane_finish(&lane);
+    end(&machine, &caller);
+}
+
+static void
+the_highest_score_wins_in_each_category(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "general", PERSONALITY("P", DEVICE VENDOR), ENTITLED);
+    add_usb_bundle(&machine, "liked", PERSONALITY("P", DEVICE VENDOR NUMBER("IOProbeScore", "1000")), ENTITLED);
+    add_usb_bundle(&machine, "exact", PERSONALITY("P", DEVICE VENDOR NUMBER("idProduct", "30507")), ENTITLED);
+    add_usb_bundle(&machine, "beside",
+                   PERSONALITY("P", INTERFACE VENDOR NUMBER("bInterfaceNumber", "1") "<key>IOMatchCategory</key><string>x</string>"),
+                   ENTITLED);
+    look_again(&machine);
+    static const char *const names[] = {"general", "liked", "exact", "beside"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        approve(&caller, names[i]);
+    plug(&machine, "1-2", 4, "772b\n", NULL);
+    wait_listed(&caller, "1-2", true);
+    wait_listed(&caller, "1-2-1", true); // of the interface, in its own category
+    expect_text(&caller, "1-2", "bundle", "org.dextral.test.liked");
+    expect_text(&caller, "1-2-1", "bundle", "org.dextral.test.beside");
+    expect_driver(&caller, "exact", "state", "idle");
+    expect_driver(&caller, "general", "state", "idle");
+
+    /* Without it the next one has its turn. */
+    unplug(&machine, "1-2", 4);
+    wait_listed(&caller, "1-2", false);
+    CHECK_EQ(ask(&caller, about_bundle(DX_OP_REVOKE, "liked"), NULL, 0, NULL), kIOReturnSuccess);
+    plug(&machine, "1-2", 5, "772b\n", NULL);
+    wait_listed(&caller, "1-2", true);
+    expect_text(&caller, "1-2", "bundle", "org.dextral.test.exact");
+    end(&machine, &caller);
+}
+
+static void
+personalities_that_share_a_process_share_it_for_each_device(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+#define SHARED "<key>IOUserServerOneProcess</key><true/>"
+    add_usb_bundle(&machine, "both",
+                   PERSONALITY("A", INTERFACE VENDOR NUMBER("bInterfaceNumber", "0") SHARED)
+                       PERSONALITY("B", INTERFACE VENDOR NUMBER("bInterfaceNumber", "1") SHARED),
+                   ENTITLED);
+    look_again(&machine);
+    approve(&caller, "both");
+    plug(&machine, "1-2", 4, "772b\n", NULL);
+    plug(&machine, "1-3", 5, "772b\n", NULL);
+    wait_listed(&caller, "1-2-0", true);
+    wait_listed(&caller, "1-2-1", true);
+    wait_listed(&caller, "1-3-0", true);
+    wait_listed(&caller, "1-3-1", true);
+    CHECK_EQ(describe_number(&caller, "1-2-0", "pid"), describe_number(&caller, "1-2-1", "pid"));
+    CHECK(describe_number(&caller, "1-2-0", "pid") != describe_number(&caller, "1-3-0", "pid"));
+    end(&machine, &caller);
+}
+
+static void
+a_bundle_without_the_entitlement_is_refused(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "bare", WHOLE, NULL);
+    add_usb_bundle(&machine, "greedy", WHOLE, "<dict>" VENDOR NUMBER("idProduct", "30507") "</dict>");
+    look_again(&machine);
+    expect_driver(&caller, "bare", "state", "refused");
+    expect_driver(&caller, "bare", "why", "com.apple.developer.driverkit.transport.usb");
+    expect_driver(&caller, "greedy", "state", "refused");
+    expect_driver(&caller, "greedy", "why", "is for USB 0b95:*, of which");
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    machine_wait_said(&machine, "USB 0b95:772b is at 1-2");
+    CHECK(!is_listed(&caller, "0001"));
+    end(&machine, &caller);
+}
+
+static void
+a_driver_goes_on_under_the_next_supervisor(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
+    look_again(&machine);
+    approve(&caller, "adapter");
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    wait_state(&caller, "0001", "running");
+    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    caller_close(&caller);
+    (void)machine_end(&machine, SIGKILL);
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    wait_listed(&caller, "0001", true);
+    CHECK_EQ(describe_number(&caller, "0001", "pid"), pid);
+
+    /* It left while nobody looked: its driver is known no more. */
+    caller_close(&caller);
+    (void)machine_end(&machine, SIGKILL);
+    unplug(&machine, "1-2", 4);
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    wait_dead(pid);
+    CHECK(!is_listed(&caller, "0001"));
+    end(&machine, &caller);
+}
+
+static void
+try_without_right(void)
+{
+    struct machine machine;
+    struct caller caller;
+    char node[128];
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
+    look_again(&machine);
+    approve(&caller, "adapter");
+    node_mode = 0;
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    machine_wait_said(&machine, "may not be opened by this user");
+    expect_driver(&caller, "adapter", "state", "failed");
+    expect_driver(&caller, "adapter", "why", "/nodes/001/004 (USB 0b95:772b Adapter at 1-2)");
+    expect_driver(&caller, "adapter", "why", "70-dextral-usb.rules");
+    expect_driver(&caller, "adapter", "why", "udevadm control --reload && udevadm trigger");
+    CHECK(!is_listed(&caller, "0001"));
+    (void)snprintf(node, sizeof node, "%s/nodes/001/004", machine.folder);
+    CHECK_EQ(chmod(node, 0600), 0); // as udev does
+    wait_listed(&caller, "0001", true);
+    end(&machine, &caller);
+}
+
+/* Root may open everything, so it is tried as somebody else. */
+static void
+without_the_right_it_is_said_what_to_do_and_tried_again_when_there_is_one(void)
+{
+    const uid_t nobody = 65534;
+    const pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setgid(nobody) != 0 || setuid(nobody) != 0))
+            _exit(77);
+        if (access(SUPERVISOR, X_OK) != 0 || access(DRIVER_PROGRAM, X_OK) != 0)
+            _exit(77);
+        try_without_right();
+        _exit(0);
+    }
+    int status = 0;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        (void)fprintf(stderr, "nobody cannot reach the build folder: not tried\n");
+    else
+        CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+int
+main(void)
+{
+    RUN(a_driver_starts_with_its_device_and_stops_when_it_leaves);
+    RUN(the_driver_gets_the_node_and_the_sandbox_lets_usbfs_through);
+    RUN(what_is_not_approved_is_listed_and_not_started);
+    RUN(two_adapters_are_two_processes);
+    RUN(a_driver_that_is_killed_comes_back);
+    RUN(a_session_goes_on_when_its_device_is_plugged_in_again);
+    RUN(the_highest_score_wins_in_each_category);
+    RUN(personalities_that_share_a_process_share_it_for_each_device);
+    RUN(a_bundle_without_the_entitlement_is_refused);
+    RUN(a_driver_goes_on_under_the_next_supervisor);
+    RUN(without_the_right_it_is_said_what_to_do_and_tried_again_when_there_is_one);
+    return 0;
+}
