@@ -652,7 +652,7 @@ run_requests(void *context)
         UINT64_C(1000000) *
         (adapter->config.link_interval_ms ? adapter->config.link_interval_ms : DEFAULT_LINK_INTERVAL_MS);
     uint64_t due_ns = now_ns();
-    bool has_filter = false;
+    bool has_filter = true; // drivers pass over a stall of it while they open: once more, then
     for (;;) {
         const struct timespec due = timespec_of(due_ns);
         (void)sem_clockwait(&adapter->news, CLOCK_MONOTONIC, &due); // news, the time, or a signal

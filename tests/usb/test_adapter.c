@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: MIT
+// Adapters that run, on models of all three kinds: what is sent comes back, whatever goes wrong on the way.
+
+#include "backends/usb/adapter.h"
+#include "backends/usb/model.h"
+#include "tests/core/check.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define HEAD 14u
+#define WORKERS 24u
+#define AHEAD 8u // frames under way: a model has little memory, as its example
+#define PATIENCE_NS UINT64_C(60000000000)
+
+struct kind {
+    const char *name;
+    struct dx_usb_model *(*make)(const struct dx_model_options *options);
+};
+
+static const struct kind kinds[] = {
+    {"cdc-ecm", dx_model_ecm},
+    {"cdc-ncm", dx_model_ncm},
+};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+/* An adapter whose wire side sends back what it gets. */
+struct rig {
+    struct dx_usb_device *device;
+    struct dx_adapter *adapter;
+    /* The fault: what, and at which transfer. */
+    int fault;
+    uint32_t fault_at;
+    _Atomic uint32_t transfers;
+    _Atomic bool is_reached;
+    /* What came back, by the wire thread. */
+    _Atomic uint32_t received; // how many
+    _Atomic uint32_t last;     // the number of the last one
+    _Atomic uint32_t in_a_row; // frames since the last gap
+    _Atomic uint32_t gone;
+    _Atomic bool is_up;
+    _Atomic bool wants_filter;
+    uint8_t groups[80][6];
+    uint32_t group_count;
+};
+
+static uint64_t
+now_ns(void)
+{
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void
+nap(void)
+{
+    static const struct timespec time = {.tv_nsec = 500000};
+    (void)nanosleep(&time, NULL);
+}
+
+/* Frame `number`: to everybody, its own number and size, and bytes that follow from both. */
+static void
+make_frame(uint8_t *frame, uint32_t size, uint32_t number)
+{
+    memset(frame, 0xff, 6);
+    memcpy(frame + 6, "\x02\x00\x00\x00\x00\x07\x88\xb5", 8);
+    for (uint32_t i = HEAD; i < size; i++)
+        frame[i] = (uint8_t)(number * 31u + i * 7u + size);
+    memcpy(frame + HEAD, &number, sizeof number);
+    memcpy(frame + HEAD + 4, &size, sizeof size);
+}
+
+static void
+take_frame(void *context, const uint8_t *frame, uint32_t size)
+{
+    struct rig *const rig = context;
+    uint8_t expected[DX_FRAME_MAX];
+    uint32_t number;
+    uint32_t sent_size;
+    CHECK(size >= 60 && size <= DX_FRAME_MAX);
+    memcpy(&number, frame + HEAD, sizeof number);
+    memcpy(&sent_size, frame + HEAD + 4, sizeof sent_size);
+    CHECK(sent_size <= size && (size == sent_size || size == 60));
+    make_frame(expected, sent_size, number);
+    CHECK(memcmp(frame, expected, sent_size) == 0);
+    /* relaxed: the one writer. */
+    const uint32_t last = atomic_load_explicit(&rig->last, memory_order_relaxed);
+    CHECK(number > last); // in order, each once
+    atomic_store_explicit(&rig->in_a_row,
+                          number == last + 1 ? atomic_load_explicit(&rig->in_a_row, memory_order_relaxed) + 1 : 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&rig->last, number, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&rig->received, 1, memory_order_release);
+}
+
+static void
+send_back(void *wire, const uint8_t *frame, uint32_t size)
+{
+    struct rig *const rig = wire;
+    dx_usb_model_receive(rig->device, frame, size);
+}
+
+static int
+make_fault(void *context, const struct dx_usb_transfer *transfer)
+{
+    struct rig *const rig = context;
+    (void)transfer;
+    if (atomic_fetch_add_explicit(&rig->transfers, 1, memory_order_relaxed) != rig->fault_at)
+        return 0;
+    atomic_store_explicit(&rig->is_reached, true, memory_order_release);
+    return rig->fault;
+}
+
+static void
+note_gone(void *context)
+{
+    struct rig *const rig = context;
+    (void)atomic_fetch_add_explicit(&rig->gone, 1, memory_order_release);
+}
+
+static void
+note_link(void *context, const struct dx_nic_link *link)
+{
+    struct rig *const rig = context;
+    atomic_store_explicit(&rig->is_up, link->is_up, memory_order_relaxed);
+}
+
+static uint64_t
+poll_rig(void *context, uint64_t now)
+{
+    struct rig *const rig = context;
+    CHECK(now > 0);
+    if (atomic_exchange_explicit(&rig->wants_filter, false, memory_order_acquire))
+        dx_adapter_set_filter(rig->adapter, (const uint8_t (*)[6])rig->groups, rig->group_count);
+    return UINT64_MAX;
+}
+
+static int
+open_rig(struct rig *rig, const struct kind *kind, int fault, uint32_t fault_at)
+{
+    static const struct dx_model_options options = {
+        .mac = {2, 0, 0, 0, 0, 1}, .speed = DX_USB_HIGH, .is_strict = true};
+    const struct dx_adapter_config config = {
+        .context = rig,
+        .received = take_frame,
+        .poll = poll_rig,
+        .link_changed = note_link,
+        .gone = note_gone,
+        .link_interval_ms = 20,
+    };
+    char why[256] = "";
+    *rig = (struct rig){.fault = fault, .fault_at = fault_at};
+    struct dx_usb_model *const model = kind->make(&options);
+    CHECK(model);
+    model->fault = make_fault;
+    model->fault_context = rig;
+    model->send = send_back;
+    model->wire = rig;
+    CHECK_EQ(dx_usb_open_model(model, &rig->device), 0);
+    const int error = dx_adapter_open(rig->device, &config, &rig->adapter, why);
+    if (error < 0) {
+        if (error != fault)
+            (void)fprintf(stderr, "%s, %d at %u: %d: %s\n", kind->name, fault, fault_at, error, why);
+        CHECK(*why);
+        dx_usb_close(rig->device);
+        return error;
+    }
+    CHECK(strcmp(dx_adapter_info(rig->adapter)->driver, kind->name) == 0);
+    return 0;
+}
+
+static void
+open_good(struct rig *rig, const struct kind *kind)
+{
+    CHECK_EQ(open_rig(rig, kind, 0, UINT32_MAX), 0);
+}
+
+/* Until the link is up, there is room, or it is gone. */
+static int
+send_number(struct rig *rig, uint32_t number, uint32_t size)
+{
+    const uint64_t end_ns = now_ns() + PATIENCE_NS;
+    uint8_t frame[DX_FRAME_MAX];
+    int error;
+    make_frame(frame, size, number);
+    while ((error = dx_adapter_send(rig->adapter, frame, size)) == -ENETDOWN || error == -ENOBUFS) {
+        CHECK(now_ns() < end_ns);
+        dx_adapter_flush(rig->adapter);
+        nap();
+    }
+    dx_adapter_flush(rig->adapter);
+    return error;
+}
+
+static uint32_t
+get(const _Atomic uint32_t *number)
+{
+    return atomic_load_explicit(number, memory_order_acquire);
+}
+
+static void
+wait_until(const _Atomic uint32_t *number, uint32_t value)
+{
+    const uint64_t end_ns = now_ns() + PATIENCE_NS;
+    while (get(number) < value) {
+        CHECK(now_ns() < end_ns);
+        nap();
+    }
+}
+
+static void
+wait_for_link(struct rig *rig, bool is_up)
+{
+    const uint64_t end_ns = now_ns() + PATIENCE_NS;
+    while (atomic_load_explicit(&rig->is_up, memory_order_relaxed) != is_up) {
+        CHECK(now_ns() < end_ns);
+        nap();
+    }
+}
+
+/* ---- tests ---- */
+
+static void
+every_size_comes_back_in_order(void)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        struct rig rig;
+        open_good(&rig, &kinds[i]);
+        uint32_t number = 0;
+        for (uint32_t payload = 0; payload <= 1472; payload++) {
+            CHECK_EQ(send_number(&rig, ++number, 42 + payload), 0);
+            if (number > AHEAD)
+                wait_until(&rig.received, number - AHEAD);
+        }
+        wait_until(&rig.received, number);
+        CHECK_EQ(get(&rig.in_a_row), number);
+        const struct dx_nic_counters *const counters = dx_adapter_counters(rig.adapter);
+        CHECK_EQ(atomic_load_explicit(&counters->sent, memory_order_relaxed), number);
+        CHECK_EQ(atomic_load_explicit(&counters->received, memory_order_relaxed), number);
+        CHECK_EQ(atomic_load_explicit(&counters->bad_headers, memory_order_relaxed), 0);
+        CHECK_EQ(atomic_load_explicit(&counters->bad_lengths, memory_order_relaxed), 0);
+        CHECK_EQ(atomic_load_explicit(&counters->lost_sync, memory_order_relaxed), 0);
+        dx_adapter_close(rig.adapter);
+        CHECK_EQ(get(&rig.gone), 0);
+    }
+}
+
+static void
+what_no_adapter_sends_is_refused(void)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        struct rig rig;
+        static const uint8_t frame[DX_FRAME_MAX + 1];
+        open_good(&rig, &kinds[i]);
+        CHECK_EQ(send_number(&rig, 1, 60), 0); // the link is up
+        CHECK_EQ(-dx_adapter_send(rig.adapter, frame, 13), EMSGSIZE);
+        CHECK_EQ(-dx_adapter_send(rig.adapter, frame, dx_adapter_info(rig.adapter)->max_frame + 1), EMSGSIZE);
+        dx_adapter_close(rig.adapter);
+    }
+}
+
+static void
+a_full_ring_says_so_and_counts(void)
+{
+    struct rig rig;
+    uint8_t frame[1514];
+    open_good(&rig, &kinds[0]);
+    CHECK_EQ(send_number(&rig, 1, 60), 0);
+    wait_until(&rig.received, 1);
+    uint32_t number = 1;
+    uint32_t refused = 0;
+    while (refused == 0) { // without a flush nobody looks, but after a notification or a link's poll
+        make_frame(frame, sizeof frame, number + 1);
+        if (dx_adapter_send(rig.adapter, frame, sizeof frame) == 0)
+            number++;
+        else
+            refused++;
+    }
+    CHECK_EQ(atomic_load_explicit(&dx_adapter_counters(rig.adapter)->dropped, memory_order_relaxed), refused);
+    dx_adapter_flush(rig.adapter);
+    wait_until(&rig.received, number);
+    CHECK_EQ(get(&rig.in_a_row), number);
+    dx_adapter_close(rig.adapter);
+}
+
+static void
+a_cable_that_is_pulled_out_is_told_and_back(void)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        struct rig rig;
+        uint8_t frame[60];
+        open_good(&rig, &kinds[i]);
+        CHECK_EQ(send_number(&rig, 1, 60), 0);
+        wait_until(&rig.received, 1);
+        dx_usb_model_set_link(rig.device, false);
+        wait_for_link(&rig, false);
+        make_frame(frame, sizeof frame, 2);
+        CHECK_EQ(-dx_adapter_send(rig.adapter, frame, sizeof frame), ENETDOWN);
+        dx_usb_model_set_link(rig.device, true);
+        wait_for_link(&rig, true);
+        CHECK_EQ(send_number(&rig, 2, 60), 0);
+        wait_until(&rig.received, 2);
+        dx_adapter_close(rig.adapter);
+    }
+}
+
+static void
+opening_and_closing_leaves_nothing(void)
+{
+    for (uint32_t i = 0; i < 20; i++) {
+        struct rig rig;
+        open_good(&rig, &kinds[i % KINDS]);
+        dx_adapter_close(rig.adapter);
+        CHECK_EQ(get(&rig.gone), 0);
+    }
+    dx_adapter_close(NULL);
+}
+
+static void
+a_device_that_no_driver_takes_stays_the_callers(void)
+{
+    static const struct dx_adapter_config config = {.context = NULL};
+    static const struct dx_model_options options = {.mac = {2, 0, 0, 0, 0, 1}, .speed = DX_USB_HIGH};
+    struct dx_usb_device *device = NULL;
+    struct dx_adapter *adapter = NULL;
+    char why[256] = "";
+    CHECK_EQ(dx_usb_open_model(dx_model_ecm(&options), &device), 0);
+    for (uint32_t i = 0; i < device->configuration_count; i++)
+        device->configurations[i].size = 9; // no interfaces
+    CHECK_EQ(-dx_adapter_open(device, &config, &adapter, why), ENOTSUP);
+    CHECK(strstr(why, "no driver takes"));
+    dx_usb_close(device);
+}
+
+static void
+unplugged_in_the_midst_of_traffic_is_told_once(void)
+{
+    for (uint32_t i = 0; i < 30; i++) {
+        struct rig rig;
+        int error = 0;
+        open_good(&rig, &kinds[i % KINDS]);
+        for (uint32_t number = 1; error == 0; number++) {
+            error = send_number(&rig, number, 60 + number % 1400);
+            if (number == 10 + i)
+                dx_usb_model_unplug(rig.device);
+        }
+        CHECK_EQ(-error, ENODEV);
+        wait_until(&rig.gone, 1);
+        nap();
+        CHECK_EQ(get(&rig.gone), 1);
+        dx_adapter_close(rig.adapter);
+        CHECK_EQ(get(&rig.gone), 1);
+    }
+}
+
+/* ---- one fault, at each place ---- */
+
+#define FRAMES 12u // in a row: then it has recovered
+
+/* Returns whether the run got as far as the fault. */
+static bool
+run_with_fault(const struct kind *kind, int fault, uint32_t at)
+{
+    struct rig rig;
+    const uint64_t end_ns = now_ns() + PATIENCE_NS;
+    const int error = open_rig(&rig, kind, fault, at);
+    if (error < 0) { // all but a device that is not there any more is tried again
+        CHECK_EQ(-error, ENODEV);
+        CHECK_EQ(-fault, ENODEV);
+        CHECK_EQ(get(&rig.gone), 0);
+        return true;
+    }
+    bool is_reached = false;
+    uint32_t since = 0; // in_a_row counts from here on
+    int sent = 0;
+    for (uint32_t number = 1; sent == 0; number++) {
+        sent = send_number(&rig, number, 60 + number * 97 % 1400);
+        const uint32_t received = get(&rig.received);
+        const uint64_t soon_ns = now_ns() + 5000000u;
+        while (sent == 0 && get(&rig.received) == received && now_ns() < soon_ns)
+            nap(); // a frame that was lost does not come
+        if (!is_reached && atomic_load_explicit(&rig.is_reached, memory_order_acquire)) {
+            is_reached = true;
+            since = number;
+        }
+        if (get(&rig.in_a_row) >= FRAMES && get(&rig.last) >= since + FRAMES && fault != -ENODEV)
+            break;
+        if (get(&rig.in_a_row) >= FRAMES && !is_reached)
+            break;
+        if (now_ns() > end_ns) {
+            (void)fprintf(stderr, "%s: fault %d at transfer %u: nothing came any more\n", kind->name, fault, at);
+            abort();
+        }
+    }
+    is_reached = is_reached || atomic_load_explicit(&rig.is_reached, memory_order_acquire);
+    if (is_reached && fault == -ENODEV)
+        wait_until(&rig.gone, 1);
+    dx_adapter_close(rig.adapter);
+    CHECK_EQ(get(&rig.gone), is_reached && fault == -ENODEV);
+    return is_reached;
+}
+
+struct campaign {
+    const struct kind *kind;
+    int fault;
+    _Atomic uint32_t next;
+    _Atomic uint32_t whole; // the first place that a run did not get to
+};
+
+static void *
+work(void *context)
+{
+    struct campaign *const campaign = context;
+    for (;;) {
+        const uint32_t at = atomic_fetch_add_explicit(&campaign->next, 1, memory_order_relaxed);
+        if (at >= atomic_load_explicit(&campaign->whole, memory_order_relaxed))
+            return NULL;
+        if (run_with_fault(campaign->kind, campaign->fault, at))
+            continue;
+        uint32_t whole = atomic_load_explicit(&campaign->whole, memory_order_relaxed);
+        while (at < whole && !atomic_compare_exchange_weak_explicit(&campaign->whole, &whole, at,
+                                                                    memory_order_relaxed, memory_order_relaxed))
+            ;
+    }
+}
+
+static void
+try_everywhere(const struct kind *kind, int fault)
+{
+    struct campaign campaign = {.kind = kind, .fault = fault, .whole = UINT32_MAX};
+    pthread_t workers[WORKERS];
+    for (size_t i = 0; i < WORKERS; i++)
+        CHECK(pthread_create(&workers[i], NULL, work, &campaign) == 0);
+    for (size_t i = 0; i < WORKERS; i++)
+        CHECK(pthread_join(workers[i], NULL) == 0);
+    const uint32_t places = get(&campaign.whole);
+    (void)fprintf(stderr, "  %s: fault %d at each of %u transfers\n", kind->name, fault, places);
+    CHECK(places > 20); // requests, transfers of both directions, notifications
+}
+
+static void
+a_fault_at_any_transfer_is_recovered_from(void)
+{
+    static const int faults[] = {-EPIPE, -EPROTO, -EOVERFLOW, -ETIMEDOUT, -EINPROGRESS, 1, -ENODEV};
+    for (size_t i = 0; i < KINDS; i++) {
+        for (size_t j = 0; j < sizeof faults / sizeof faults[0]; j++)
+            try_everywhere(&kinds[i], faults[j]);
+    }
+}
+
+int
+main(void)
+{
+    RUN(every_size_comes_back_in_order);
+    RUN(what_no_adapter_sends_is_refused);
+    RUN(a_full_ring_says_so_and_counts);
+    RUN(a_cable_that_is_pulled_out_is_told_and_back);
+    RUN(opening_and_closing_leaves_nothing);
+    RUN(a_device_that_no_driver_takes_stays_the_callers);
+    RUN(unplugged_in_the_midst_of_traffic_is_told_once);
+    RUN(a_fault_at_any_transfer_is_recovered_from);
+    return 0;
+}
