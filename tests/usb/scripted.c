@@ -85,9 +85,10 @@ answer(struct scripted *scripted, const struct dx_usb_transfer *transfer)
     if ((!is_in && setup->request_type != 0x21) || scripted->stalls[setup->request])
         return -EPIPE;
     if (!is_in) {
-        scripted->sent_bytes = transfer->size < sizeof scripted->sent ? transfer->size : sizeof scripted->sent;
-        if (scripted->sent_bytes)
+        if (transfer->size) {
+            scripted->sent_bytes = transfer->size < sizeof scripted->sent ? transfer->size : sizeof scripted->sent;
             memcpy(scripted->sent, transfer->data, scripted->sent_bytes);
+        }
         return (int)transfer->size;
     }
     const uint8_t crc[2] = {(uint8_t)scripted->crc_mode, (uint8_t)(scripted->crc_mode >> 8)};
