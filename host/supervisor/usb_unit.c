@@ -4,6 +4,7 @@
 #include "host/supervisor/usb.h"
 
 #include "host/error.h"
+#include "host/install_paths.h"
 #include "host/supervisor/listing.h"
 
 #include <errno.h>
@@ -12,10 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#ifndef DX_UDEV_RULES_FOLDER
-#    define DX_UDEV_RULES_FOLDER "/usr/lib/udev/rules.d"
-#endif
 
 /* ---- targets ---- */
 
