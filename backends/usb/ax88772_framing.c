@@ -264,17 +264,6 @@ fill_frame(struct dx_ax88772_receiver *r)
     return r->frame_have == r->frame_size;
 }
 
-static DX_REALTIME void
-deliver(struct dx_ax88772_receiver *r, const uint8_t *frame, uint32_t size, const uint8_t **ret_frame, uint32_t *ret_size,
-        struct dx_nic_counters *counters)
-{
-    r->frame_size = r->frame_have = 0;
-    add(&counters->received, 1);
-    add(&counters->received_bytes, size);
-    *ret_frame = frame;
-    *ret_size = size;
-}
-
 /*
  * A header has been read, and all of its frame is in the transfer.
  *
@@ -284,9 +273,9 @@ static DX_REALTIME bool
 take_whole(struct dx_ax88772_receiver *r, uint32_t length, struct dx_nic_counters *counters)
 {
     const uint32_t begin = r->at;
+    const bool is_frame = length_is_frame(length);
     r->at += length;
     skip_pad(r, length);
-    const bool is_frame = length_is_frame(length);
     if (is_frame && !r->is_unsure)
         return true;
     const enum follower follower = find_follower(r, r->at);
@@ -297,16 +286,13 @@ take_whole(struct dx_ax88772_receiver *r, uint32_t length, struct dx_nic_counter
         begin_anew(r, begin - 2, counters);
         return false;
     }
-    if (!is_frame) {
-        r->is_unsure = r->is_continued = false;
+    if (is_frame && follower == CUT_OFF) {
+        r->frame_size = r->frame_have = length; // kept until the rest of the next header has come
+        memcpy(r->frame, r->data + begin, length);
         return false;
     }
-    if (follower != CUT_OFF)
-        return true;
-    r->frame_size = length; // kept until the rest of the next header has come
-    r->frame_have = length;
-    memcpy(r->frame, r->data + begin, length);
-    return false;
+    r->is_unsure = r->is_continued = false;
+    return is_frame;
 }
 
 /* Goes on to the next header, and leaves it in the receiver. */
@@ -355,6 +341,15 @@ confirm_filled(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
     return false;
 }
 
+static DX_REALTIME bool
+deliver_filled(struct dx_ax88772_receiver *r, const uint8_t **ret_frame, uint32_t *ret_size)
+{
+    *ret_frame = r->frame;
+    *ret_size = r->frame_size;
+    r->frame_size = r->frame_have = 0;
+    return true;
+}
+
 bool
 dx_ax88772_next(struct dx_ax88772_receiver *r, const uint8_t **ret_frame, uint32_t *ret_size,
                 struct dx_nic_counters *counters)
@@ -363,21 +358,18 @@ dx_ax88772_next(struct dx_ax88772_receiver *r, const uint8_t **ret_frame, uint32
         if (r->frame_have == r->frame_size) { // none is put together, or one waits for what follows it
             if (!read_header(r, counters))
                 return false;
-            if (r->frame_size) { // the header is read again: half of it came with the next transfer, so this stays unsure
-                deliver(r, r->frame, r->frame_size, ret_frame, ret_size, counters);
-                return true;
-            }
+            if (r->frame_size) // the header is read again: half of it came with the next transfer, so this stays unsure
+                return deliver_filled(r, ret_frame, ret_size);
             r->head_have = 0;
             const uint32_t length = get_word(r->head) & LENGTH_MASK;
             if (length == 0)
                 continue;
             if (length <= r->size - r->at) {
-                const uint8_t *const frame = r->data + r->at;
-                if (!take_whole(r, length, counters))
-                    continue;
-                r->is_unsure = r->is_continued = false;
-                deliver(r, frame, length, ret_frame, ret_size, counters);
-                return true;
+                *ret_frame = r->data + r->at;
+                *ret_size = length;
+                if (take_whole(r, length, counters))
+                    return true;
+                continue;
             }
             if (!length_is_frame(length)) {
                 add(&counters->bad_lengths, 1);
@@ -388,10 +380,8 @@ dx_ax88772_next(struct dx_ax88772_receiver *r, const uint8_t **ret_frame, uint32
         }
         if (!fill_frame(r))
             return false;
-        if (confirm_filled(r, counters)) {
-            deliver(r, r->frame, r->frame_size, ret_frame, ret_size, counters);
-            return true;
-        }
+        if (confirm_filled(r, counters))
+            return deliver_filled(r, ret_frame, ret_size);
     }
 }
 

@@ -38,7 +38,12 @@ void dx_ax88772_begin(struct dx_ax88772_receiver *receiver, const uint8_t *data,
                       struct dx_nic_counters *counters) DX_REALTIME;
 
 /**
- * The next frame of the transfer. It is the transfer's memory or the receiver's, and good until the next call.
+ * The next frame of the transfer. It is the transfer's memory or the receiver's, and good until the next call. What is wrong
+ * is counted and left out:
+ *
+ * - bad_headers: a header that is none, where one had to be.
+ * - bad_lengths: a length that no frame has; a frame whose rest did not come.
+ * - lost_sync: how often headers had to be searched for.
  *
  * @return false: the transfer has been read. What is left of it has been copied, and it may be sent again.
  */

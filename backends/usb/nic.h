@@ -11,7 +11,10 @@
 #define DX_FRAME_MIN 14u   // destination, source, type
 #define DX_FRAME_MAX 1518u // without FCS; with a VLAN tag
 
-/* What was counted. One writer: the wire thread. Relaxed: others want a recent value. */
+/*
+ * What was counted. One writer: the wire thread. Relaxed: others want a recent value. The first four, and `dropped`, are the
+ * adapter's; the others are receive()'s.
+ */
 struct dx_nic_counters {
     _Atomic uint64_t received;      // frames
     _Atomic uint64_t received_bytes;
