@@ -71,6 +71,8 @@ enum {
 };
 
 #define INTERRUPT_NS UINT64_C(128000000)
+/* For how long software may hold the MII bus before the MAC has lost the PHY: several of the drivers' longest accesses. */
+#define MII_PATIENCE_NS UINT64_C(250000000)
 
 struct ax88772 {
     struct dx_usb_model model;
@@ -86,6 +88,7 @@ struct ax88772 {
     uint16_t phy[32];
     bool link_was_lost; // BMSR keeps that until it is read
     bool software_has_mii;
+    uint64_t mii_taken_ns;
     uint8_t node_id[6], hash[8], gaps[3], vlan[4];
     uint16_t rx_control, medium, receive_checksum[2], transmit_checksum[2];
     uint8_t gpio, monitor, reset, selection;
@@ -346,6 +349,8 @@ write_request(struct ax88772 *ax, const struct dx_usb_setup *setup, const uint8_
     case 0x03:
         return take(setup, data, sram_at(ax, value), 8);
     case 0x06:
+        if (!ax->software_has_mii)
+            ax->mii_taken_ns = dx_model_now_ns();
         ax->software_has_mii = true;
         return 0;
     case 0x08:
@@ -444,7 +449,7 @@ complaint_of_link(const struct ax88772 *ax)
         return "the PHY is in reset or without power (request 0x20)";
     if (ax->phy[BMCR] & (BMCR_POWER_DOWN | BMCR_ISOLATE))
         return "the PHY is powered down or isolated (its register 0)";
-    if (ax->software_has_mii)
+    if (ax->software_has_mii && dx_model_now_ns() - ax->mii_taken_ns > MII_PATIENCE_NS)
         return "software holds the MII bus, so that the MAC cannot follow the PHY (request 0x06 without 0x0a)";
     if (!(ax->medium & MEDIUM_ALWAYS))
         return "the medium mode is 0, or lacks bit 2 (request 0x1b)";
