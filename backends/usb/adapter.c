@@ -75,8 +75,12 @@ enum stage {
     STAGE_GONE,     // it has ended, by itself: the device is not there any more
 };
 
-/* A frame that waits to be sent. */
+/*
+ * A place for a frame that waits to be sent. Places are numbered without end, and follow each other in the ring; whoever has
+ * number n may write when turn is n, and the wire thread may read when it is n + 1.
+ */
 struct sent_frame {
+    _Atomic uint32_t turn;
     uint32_t size;
     uint8_t bytes[DX_FRAME_MAX];
 };
@@ -100,9 +104,9 @@ struct dx_adapter {
     dx_task *requester;
     _Atomic uint32_t stage; // enum stage
 
-    /* Frames to be sent. written: whoever sends; read: the wire thread. Both run freely. */
+    /* Frames to be sent: the number of the place that is written next, by whoever sends, and of the one that is read next. */
     _Alignas(64) _Atomic uint32_t written;
-    _Alignas(64) _Atomic uint32_t read;
+    _Alignas(64) uint32_t read; // the wire thread's
     struct sent_frame *frames;
     uint32_t ring_frames; // a power of two
 
@@ -304,6 +308,8 @@ static void
 pass_frame(void *context, const uint8_t *frame, uint32_t size)
 {
     struct dx_adapter *const adapter = context;
+    count(&adapter->counters.received, 1);
+    count(&adapter->counters.received_bytes, size);
     if (adapter->device->tap)
         dx_usb_tap_frame(adapter->device->tap, false, frame, size);
     if (adapter->config.received)
@@ -344,11 +350,31 @@ complete_out(struct dx_usb_transfer *usb)
 
 /* ---- sending ---- */
 
+/* The next place that may be written. NULL: there is none. */
+static struct sent_frame *
+take_place(struct dx_adapter *adapter, uint32_t *ret_number) DX_REALTIME
+{
+    uint32_t number = atomic_load_explicit(&adapter->written, memory_order_relaxed); // the exchange checks it
+    for (;;) {
+        struct sent_frame *const place = &adapter->frames[number & (adapter->ring_frames - 1)];
+        /* acquire: pairs with the release in remove_frames(); what was there has been read. */
+        const uint32_t turn = atomic_load_explicit(&place->turn, memory_order_acquire);
+        if ((int32_t)(turn - number) < 0)
+            return NULL; // it is still to be read
+        if (turn != number) {
+            number = atomic_load_explicit(&adapter->written, memory_order_relaxed); // another one has taken it
+        } else if (atomic_compare_exchange_weak_explicit(&adapter->written, &number, number + 1,
+                                                         memory_order_relaxed, memory_order_relaxed)) {
+            *ret_number = number;
+            return place;
+        }
+    }
+}
+
 int
 dx_adapter_send(struct dx_adapter *adapter, const uint8_t *frame, uint32_t size) DX_REALTIME
 {
-    /* relaxed: no other thread stores written. */
-    const uint32_t written = atomic_load_explicit(&adapter->written, memory_order_relaxed);
+    uint32_t number;
     if (size < DX_FRAME_MIN || size > adapter->info.max_frame)
         return -EMSGSIZE;
     /* relaxed: recent values. */
@@ -356,18 +382,17 @@ dx_adapter_send(struct dx_adapter *adapter, const uint8_t *frame, uint32_t size)
         return -ENODEV;
     if (!atomic_load_explicit(&adapter->is_link_up, memory_order_relaxed))
         return -ENETDOWN;
-    /* acquire: pairs with the release in drop_frames(); what was there has been read. */
-    if (written - atomic_load_explicit(&adapter->read, memory_order_acquire) == adapter->ring_frames) {
+    struct sent_frame *const place = take_place(adapter, &number);
+    if (!place) {
         count(&adapter->counters.dropped, 1);
         return -ENOBUFS;
     }
-    struct sent_frame *const sent = &adapter->frames[written & (adapter->ring_frames - 1)];
-    memcpy(sent->bytes, frame, size);
+    memcpy(place->bytes, frame, size);
     if (size < MIN_SENT_FRAME)
-        memset(sent->bytes + size, 0, MIN_SENT_FRAME - size);
-    sent->size = size < MIN_SENT_FRAME ? MIN_SENT_FRAME : size;
+        memset(place->bytes + size, 0, MIN_SENT_FRAME - size);
+    place->size = size < MIN_SENT_FRAME ? MIN_SENT_FRAME : size;
     /* release: pairs with the acquire in count_waiting(); the frame is there. */
-    atomic_store_explicit(&adapter->written, written + 1, memory_order_release);
+    atomic_store_explicit(&place->turn, number + 1, memory_order_release);
     return 0;
 }
 
@@ -377,28 +402,34 @@ dx_adapter_flush(struct dx_adapter *adapter)
     dx_usb_wake(adapter->device);
 }
 
-static uint32_t
-count_waiting(const struct dx_adapter *adapter)
-{
-    /* acquire: pairs with the release in dx_adapter_send(). relaxed: no other thread stores read. */
-    return atomic_load_explicit(&adapter->written, memory_order_acquire) -
-           atomic_load_explicit(&adapter->read, memory_order_relaxed);
-}
-
 static struct sent_frame *
 waiting_frame(const struct dx_adapter *adapter, uint32_t index)
 {
-    /* relaxed: no other thread stores read. */
-    const uint32_t read = atomic_load_explicit(&adapter->read, memory_order_relaxed);
-    return &adapter->frames[(read + index) & (adapter->ring_frames - 1)];
+    return &adapter->frames[(adapter->read + index) & (adapter->ring_frames - 1)];
+}
+
+/* Frames that can be read, as many as one transfer may want. */
+static uint32_t
+count_waiting(const struct dx_adapter *adapter)
+{
+    uint32_t waiting = 0;
+    /* acquire: pairs with the release in dx_adapter_send(). */
+    while (waiting < FRAMES_AT_ONCE && waiting < adapter->ring_frames &&
+           atomic_load_explicit(&waiting_frame(adapter, waiting)->turn, memory_order_acquire) ==
+               adapter->read + waiting + 1)
+        waiting++;
+    return waiting;
 }
 
 static void
 remove_frames(struct dx_adapter *adapter, uint32_t frames)
 {
-    /* relaxed: no other thread stores it. release: pairs with the acquire in dx_adapter_send(). */
-    const uint32_t read = atomic_load_explicit(&adapter->read, memory_order_relaxed);
-    atomic_store_explicit(&adapter->read, read + frames, memory_order_release);
+    for (; frames > 0; frames--) {
+        /* release: pairs with the acquire in take_place(). */
+        atomic_store_explicit(&waiting_frame(adapter, 0)->turn, adapter->read + adapter->ring_frames,
+                              memory_order_release);
+        adapter->read++;
+    }
 }
 
 static struct lane_transfer *
@@ -417,12 +448,11 @@ fill_transfer(struct dx_adapter *adapter, struct lane_transfer *transfer, uint32
 {
     const uint8_t *frames[FRAMES_AT_ONCE];
     uint32_t sizes[FRAMES_AT_ONCE];
-    const uint32_t offered = waiting < FRAMES_AT_ONCE ? waiting : FRAMES_AT_ONCE;
-    for (uint32_t i = 0; i < offered; i++) {
+    for (uint32_t i = 0; i < waiting; i++) {
         frames[i] = waiting_frame(adapter, i)->bytes;
         sizes[i] = waiting_frame(adapter, i)->size;
     }
-    transfer->frames = adapter->ops->frame(adapter->nic, frames, sizes, offered, transfer->usb.data,
+    transfer->frames = adapter->ops->frame(adapter->nic, frames, sizes, waiting, transfer->usb.data,
                                            &transfer->usb.size, &transfer->usb.ends_short);
     transfer->frame_bytes = 0;
     for (uint32_t i = 0; i < transfer->frames; i++) {
@@ -441,7 +471,7 @@ send_frames(struct dx_adapter *adapter)
         if (!adapter->link.is_up) { // nobody hears them, and later they would be old
             count(&adapter->counters.dropped, waiting);
             remove_frames(adapter, waiting);
-            return;
+            continue;
         }
         struct lane_transfer *const transfer = lane->state == LANE_RUNNING ? idle_transfer(lane) : NULL;
         if (!transfer)
@@ -816,13 +846,15 @@ make_ring(struct dx_adapter *adapter)
 {
     const uint32_t wanted =
         adapter->config.send_ring_frames ? adapter->config.send_ring_frames : DEFAULT_RING_FRAMES;
-    adapter->ring_frames = 1;
+    adapter->ring_frames = 2; // with 1, "written" and "free again" would be the same turn
     while (adapter->ring_frames < wanted && adapter->ring_frames < MAX_RING_FRAMES)
         adapter->ring_frames *= 2;
     adapter->frames = malloc(adapter->ring_frames * sizeof *adapter->frames);
     if (!adapter->frames)
         return -ENOMEM;
-    memset(adapter->frames, 0, adapter->ring_frames * sizeof *adapter->frames); // no page faults later
+    memset((void *)adapter->frames, 0, adapter->ring_frames * sizeof *adapter->frames); // no page faults later
+    for (uint32_t i = 0; i < adapter->ring_frames; i++)
+        atomic_init(&adapter->frames[i].turn, i);
     return 0;
 }
 

@@ -45,8 +45,8 @@ void dx_adapter_close(struct dx_adapter *adapter);
  * @param frame  without FCS; padded to 60 bytes where it is shorter.
  * @return 0; -ENOBUFS (ring full: counted as dropped), -EMSGSIZE, -ENODEV, -ENETDOWN (no link).
  *
- * Thread: one at a time, or the wire thread's own `received` and `poll`; dx_adapter_flush() starts them from elsewhere.
- * Real-time: yes.
+ * Thread: any, several at a time. What is sent in `received` and `poll` goes out at once; from elsewhere dx_adapter_flush()
+ * starts it.  Real-time: yes, lock-free.
  */
 int dx_adapter_send(struct dx_adapter *adapter, const uint8_t *frame, uint32_t size) DX_REALTIME;
 

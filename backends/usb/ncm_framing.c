@@ -366,8 +366,6 @@ dx_ncm_next(struct dx_ncm_receiver *receiver, const uint8_t **ret_frame, uint32_
         } else if (take_datagram(receiver, index, length)) {
             *ret_frame = receiver->data + index;
             *ret_size = length - (receiver->has_crc ? CRC_BYTES : 0);
-            add(&counters->received, 1);
-            add(&counters->received_bytes, *ret_size);
             return true;
         } else {
             add(&counters->bad_lengths, 1);

@@ -23,6 +23,7 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
+    {"ax88772", dx_model_ax88772},
     {"cdc-ecm", dx_model_ecm},
     {"cdc-ncm", dx_model_ncm},
 };

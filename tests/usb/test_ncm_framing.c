@@ -112,19 +112,14 @@ receive(const uint8_t *bytes, uint32_t size)
     const uint8_t *frame;
     uint32_t frame_size;
     unsigned frames = 0;
-    const uint64_t received = counters.received, received_bytes = counters.received_bytes;
-    uint64_t bytes_of_frames = 0;
     dx_ncm_begin(&receiver, copy, size);
     while (dx_ncm_next(&receiver, &frame, &frame_size, &counters)) {
         cr_assert(lt(u32, frames, expected.frames));
         cr_assert(eq(u32, (uint32_t)(frame - copy), expected.at[frames]));
         cr_assert(eq(u32, frame_size, expected.size[frames]));
-        bytes_of_frames += frame_size;
         frames++;
     }
     cr_assert(eq(u32, frames, expected.frames));
-    cr_assert(eq(u64, counters.received - received, frames));
-    cr_assert(eq(u64, counters.received_bytes - received_bytes, bytes_of_frames));
     cr_assert(not(dx_ncm_next(&receiver, &frame, &frame_size, &counters)), "it ends for good");
     cr_assert(eq(u64, counters.bad_headers, expected.bad_headers));
     cr_assert(eq(u64, counters.bad_lengths, expected.bad_lengths));
