@@ -21,6 +21,7 @@ enum {
     DATAGRAMS = 64,            // of one socket in one poll, so that none starves the others
     RECEIVE_BYTES = 1 << 20,   // half a second of eight streams; the kernel may give less
     LARGEST_BYTES = 1 << 16,
+    CLOCKS_APART_NS = 5000,
 };
 
 struct kernel_socket {
@@ -253,15 +254,22 @@ clock_ns(clockid_t clock)
 
 /*
  * The kernel stamps by CLOCK_REALTIME. How long ago that was is the same on both clocks, unless somebody has set it
- * meanwhile: what comes from the future came now, and nothing waits for more than a second.
+ * meanwhile: what comes from the future came now, and nothing waits for more than a second. Who is interrupted between
+ * the two clocks reads them once more.
  */
 static uint64_t
 to_monotonic(const struct timespec *stamp)
 {
-    const uint64_t real_ns = clock_ns(CLOCK_REALTIME), now_ns = clock_ns(CLOCK_MONOTONIC);
+    uint64_t before_ns, real_ns, now_ns;
+    uint32_t tries = 0;
+    do {
+        before_ns = clock_ns(CLOCK_MONOTONIC);
+        real_ns = clock_ns(CLOCK_REALTIME);
+        now_ns = clock_ns(CLOCK_MONOTONIC);
+    } while (now_ns - before_ns > CLOCKS_APART_NS && ++tries < 4);
     const uint64_t stamp_ns = (uint64_t)stamp->tv_sec * 1000000000u + (uint64_t)stamp->tv_nsec;
     const uint64_t age_ns = real_ns > stamp_ns ? real_ns - stamp_ns : 0;
-    return age_ns < 1000000000u ? now_ns - age_ns : now_ns;
+    return age_ns < 1000000000u ? before_ns - age_ns : now_ns;
 }
 
 /* What comes beside a datagram. @return false for one of another interface. */
