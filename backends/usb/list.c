@@ -189,9 +189,9 @@ read_entry(const char *root, const char *path, struct dx_usb_entry *entry)
     char node[PATH_MAX];
     *entry = (struct dx_usb_entry){0};
     if (snprintf(folder, sizeof folder, "%s/sys/bus/usb/devices/%s", root, path) >= (int)sizeof folder ||
+        snprintf(entry->path, sizeof entry->path, "%s", path) >= (int)sizeof entry->path ||
         read_number(folder, "bDeviceClass", 16) == CLASS_HUB || read_number(folder, "devnum", 10) == 0)
         return false;
-    (void)snprintf(entry->path, sizeof entry->path, "%s", path);
     entry->bus = (uint8_t)read_number(folder, "busnum", 10);
     entry->address = (uint8_t)read_number(folder, "devnum", 10);
     (void)snprintf(entry->node, sizeof entry->node, "/dev/bus/usb/%03u/%03u", entry->bus, entry->address);
