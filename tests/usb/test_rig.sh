@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # One case in a virtual machine that has real USB: usb-rig boots a kernel of its own for it.
-# usage: test_rig.sh ROOT RIG_KERNEL USB_MODEL NAME
+# usage: test_rig.sh ROOT RIG_KERNEL_OR_RIG_ADAPTER USB_MODEL NAME
 
 set -euo pipefail
-root=$1 rig_kernel=$2 usb_model=$3 name=$4
+root=$1 rig_program=$2 usb_model=$3 name=$4
 
 skip() {
     echo "SKIPPED: $*"
@@ -35,7 +35,30 @@ run() {
 kernel() {
     local driver=$1 modules=(--module vhci-hcd --module tun)
     [ "$driver" != asix ] || modules+=(--module ax88796b)
-    run "${modules[@]}" --module "$driver" -- "$rig_kernel" "$driver" usb_model "${@:2}"
+    run "${modules[@]}" --module "$driver" -- "$rig_program" "$driver" usb_model "${@:2}"
+}
+
+# gadget KIND MODULE ARGUMENT...: our adapter drives a gadget of the kernel's, which that driver holds; "": none
+gadget() {
+    local id=1d6b:0103 options=(--gadget "$1" --share "$work")
+    [ "$1" = ncm ] || id=1d6b:0104
+    [ -z "$2" ] || options+=(--module "$2")
+    run "${options[@]}" -- "$rig_program" --serve "${@:3}" "$id"
+}
+
+# vhci ID MODEL_ARGUMENT...: our adapter drives one of our models, by libusb all the same
+vhci() {
+    cat >"$work/setup.sh" <<SETUP
+usb_model --vhci 0 --tap wire --address 192.0.2.1 --echo 5000 ${*:2} &
+SETUP
+    run --module vhci-hcd --module tun --setup "$work/setup.sh" -- "$rig_program" "$1"
+}
+
+# captured: what tshark makes of the capture of a run
+captured() {
+    command -v tshark >/dev/null || return 0
+    tshark -r "$work/adapter.pcapng" -q -z io,phs >"$work/phs" 2>&1
+    grep -q '^ *usb ' "$work/phs" || { cat "$work/phs" && false; }
 }
 
 case $name in
@@ -49,6 +72,13 @@ cdc_ncm_32) kernel cdc_ncm --strict --ntb32 --ndp-first ncm ;;
 cdc_ncm_small) kernel cdc_ncm --strict --ntb-max 2048 --full-speed ncm ;;
 cdc_ether) kernel cdc_ether --strict ecm ;;
 cdc_ether_full_speed) kernel cdc_ether --strict --full-speed ecm ;;
+gadget_ncm) gadget ncm "" --capture /share/adapter.pcapng && captured ;;
+gadget_ecm) gadget ecm "" ;;
+gadget_held) gadget ncm cdc_ncm --held-by cdc_ncm ;;
+gadget_by_file) gadget ecm cdc_ether --held-by cdc_ether --by-fd ;;
+vhci_ax88772) vhci 0b95:772b --strict ax88772 ;;
+vhci_ncm) vhci 1d6b:0103 --strict --ntb32 ncm ;;
+vhci_ecm) vhci 1d6b:0104 --strict ecm ;;
 *)
     echo "no case '$name'" >&2
     exit 2
