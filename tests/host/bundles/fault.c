@@ -137,8 +137,8 @@ reaches_supervisor(void)
     return is_welcome;
 }
 
-/* What works on the node of the USB device, which in a test is a file: the first word in it, and what two requests
- * answer, one of usbfs's and one that a device has no use for. */
+/* What works on the node of the USB device, which may be a file: the first word in it, and what two requests answer, one
+ * of usbfs's, which takes the interface until the process ends, and one that a device has no use for. */
 static void
 write_hardware(IOService *provider, char *text, size_t size)
 {
@@ -148,7 +148,8 @@ write_hardware(IOService *provider, char *text, size_t size)
         return;
     const ssize_t length = pread(fd, word, sizeof word - 1, 0);
     word[length > 0 ? length : 0] = '\0';
-    const int usb = ioctl(fd, USBDEVFS_RESET, NULL) == 0 ? 0 : errno;
+    unsigned interface = 0;
+    const int usb = ioctl(fd, USBDEVFS_CLAIMINTERFACE, &interface) == 0 ? 0 : errno;
     const int other = ioctl(fd, TIOCSTI, "x") == 0 ? 0 : errno;
     (void)snprintf(text, size, " node %s usbfs %s other %s", word, strerrorname_np(usb), strerrorname_np(other));
 }
