@@ -95,9 +95,9 @@ put_field(uint8_t *bytes, uint32_t width, uint32_t value)
 
 /* relaxed: the only writer; dx_adapter_counters() has its readers. */
 static inline DX_REALTIME void
-add(_Atomic uint64_t *counter, uint64_t more)
+count(_Atomic uint64_t *counter)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 static const uint32_t crc_of_nibble[16] = {
@@ -264,7 +264,7 @@ find_tables(struct dx_ncm_receiver *receiver, struct dx_nic_counters *counters)
     do {
         const uint32_t length = receiver->table_count < DX_NCM_MAX_POINTERS ? read_table(receiver, at, end) : 0;
         if (!length) {
-            add(&counters->bad_headers, 1);
+            count(&counters->bad_headers);
             break;
         }
         (void)claim(receiver->used, at, length);
@@ -279,7 +279,7 @@ follow_sequence(struct dx_ncm_receiver *receiver, struct dx_nic_counters *counte
 {
     const uint16_t sequence = (uint16_t)get16(receiver->data + SEQUENCE_AT);
     if (receiver->has_sequence && sequence != receiver->next_sequence)
-        add(&counters->bad_sequences, 1);
+        count(&counters->bad_sequences);
     receiver->has_sequence = true;
     receiver->next_sequence = (uint16_t)(sequence + 1);
 }
@@ -295,7 +295,7 @@ next_block(struct dx_ncm_receiver *receiver, struct dx_nic_counters *counters)
     const uint32_t length = width ? read_header(receiver, width) : 0;
     if (!length) {
         if (receiver->size && (is_first || width)) // bytes behind a block are none
-            add(&counters->bad_headers, 1);
+            count(&counters->bad_headers);
         receiver->size = receiver->block_bytes = 0;
         return false;
     }
@@ -362,13 +362,13 @@ dx_ncm_next(struct dx_ncm_receiver *receiver, const uint8_t **ret_frame, uint32_
         if (!index || !length) {
             receiver->entry = receiver->entry_end;
             if (index || length) // half an end is one, but nothing that should be
-                add(&counters->bad_lengths, 1);
+                count(&counters->bad_lengths);
         } else if (take_datagram(receiver, index, length)) {
             *ret_frame = receiver->data + index;
             *ret_size = length - (receiver->has_crc ? CRC_BYTES : 0);
             return true;
         } else {
-            add(&counters->bad_lengths, 1);
+            count(&counters->bad_lengths);
         }
     }
 }

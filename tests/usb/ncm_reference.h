@@ -95,7 +95,7 @@ reference_block(struct reference *r, const uint8_t *transfer, uint64_t block, ui
     static uint8_t marks[65536];
     uint64_t tables[REFERENCE_TABLES];
     unsigned count = 0;
-    memset(marks, 0, sizeof marks);
+    memset(marks, 0, block_size);
     (void)reference_mark(marks, 0, is_wide ? 16 : 12);
     uint64_t behind = is_wide ? 16 : 12;
     uint64_t table = is_wide ? reference_number(transfer + block + 12, 4)
