@@ -51,6 +51,7 @@ struct dx_engine_source {
     float next_gain;             // ... and of this one
     bool has_gain;               // they are set
     struct dx_event gap;         // IO thread: what the lane did not hold in time
+    struct dx_histogram *ahead;  // how far the lane reached beyond each cycle; NULL: nobody wants to know
     struct dx_member_counters *counters; // in the device page; NULL: nowhere
     /* Written by the IO thread, read by anybody. */
     _Atomic uint64_t output_time; // synchronous: device time after the last frame given

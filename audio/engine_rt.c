@@ -505,6 +505,19 @@ count_underrun(struct dx_engine *engine, struct dx_engine_source *source, uint64
         note_gap(engine, source, came && time + span.first == from ? time + span.last : from, expected - came);
 }
 
+/* How far a lane reaches beyond the cycle, whose first chunk was taken: 0 where something is missing. */
+static void
+note_ahead(const struct dx_engine *engine, const struct dx_engine_source *source) DX_REALTIME
+{
+    const struct dx_lane_state *const known = &source->known;
+    const uint64_t end = known->base + known->end;
+    if ((known->flags & (DX_LANE_RUNNING | DX_LANE_DRAINING)) != DX_LANE_RUNNING ||
+        known->base + known->begin >= engine->output_next)
+        return; // what is there is not for now
+    const uint64_t frames = end > engine->output_next ? end - engine->output_next : 0;
+    dx_histogram_record(source->ahead, (uint64_t)((double)frames * engine->timeline.ns_per_frame));
+}
+
 /* What one source brings for a chunk, in engine->source. */
 static struct dx_span
 fetch_source(struct dx_engine *engine, struct dx_engine_source *source, uint64_t time,
@@ -515,6 +528,8 @@ fetch_source(struct dx_engine *engine, struct dx_engine_source *source, uint64_t
         return (struct dx_span){0, frames};
     }
     const struct dx_span span = dx_lane_copy(source->lane, &source->known, time, frames, engine->source);
+    if (source->ahead && time == engine->output_from)
+        note_ahead(engine, source);
     count_underrun(engine, source, time, frames, span);
     count(&source->frames, span.last - span.first);
     return span;

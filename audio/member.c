@@ -184,6 +184,7 @@ dx_entry_add_member(struct dx_entry *entry, const struct dx_member_config *confi
     member->source.context = config->context;
     member->source.input_buffer = config->input_buffer;
     member->source.session = config->session;
+    member->source.ahead = config->ahead;
     dx_member_set_gain(member, config->gain);
 
     kern_return_t status = member->name ? kIOReturnSuccess : kIOReturnNoMemory;

@@ -15,6 +15,7 @@ struct dx_member_config {
     uint32_t output_stream;    // index, or DX_NO_STREAM
     uint32_t input_stream;     // index, or DX_NO_STREAM
     uint32_t io_frames;        // as asked for; 0: whatever the device's is
+    struct dx_histogram *ahead; // of a lane: how far it reached beyond each cycle; borrowed until it leaves; or NULL
     const struct dx_lane *lane; // with an output stream, unless synchronous: borrowed until it leaves, must fit the stream
     dx_client_callback callback; // synchronous: inside the cycle; else NULL
     void *context;

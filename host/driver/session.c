@@ -61,6 +61,7 @@ add_session(struct dx_driver_process *process, struct dx_process_device *device,
     struct dx_process_session *const session = calloc(1, sizeof *session);
     if (!session)
         return NULL;
+    dx_histogram_reset(&session->ahead); // so that its memory is there, as well
     session->device = device;
     session->number = number;
     session->next = process->sessions;
@@ -138,6 +139,7 @@ join(struct dx_process_job *job)
         .output_stream = read_stream(job->arguments, "output"),
         .input_stream = read_stream(job->arguments, "input"),
         .io_frames = (uint32_t)io_frames,
+        .ahead = &session->ahead,
         .lane = &session->lane,
     };
     if (io_frames > MAX_IO_FRAMES)

@@ -186,7 +186,19 @@ run_statistics(struct dx_process_job *job)
         OSSafeReleaseNULL(job->answer); // which is told as "no memory" right after this
 }
 
-/* What the page counts for a session; +1, NULL without memory. */
+/* How far its lane reached beyond the cycles: the median, what all but one of a hundred had, and the least. */
+static bool
+add_ahead(OSDictionary *to, const struct dx_histogram *ahead)
+{
+    OSDictionary *const body = OSDictionaryCreate(4);
+    const bool done = body && OSDictionarySetUInt64Value(body, "count", dx_histogram_count(ahead)) &&
+                      OSDictionarySetUInt64Value(body, "p50-ns", dx_histogram_quantile_ns(ahead, 0.5)) &&
+                      OSDictionarySetUInt64Value(body, "p01-ns", dx_histogram_quantile_ns(ahead, 0.01)) &&
+                      OSDictionarySetUInt64Value(body, "min-ns", dx_histogram_min_ns(ahead));
+    return dx_wire_take(to, "ahead", body) && done;
+}
+
+/* What is counted for a session; +1, NULL without memory. */
 static OSDictionary *
 describe_session(const struct dx_process_session *session)
 {
@@ -199,7 +211,8 @@ describe_session(const struct dx_process_session *session)
           OSDictionarySetUInt64Value(body, "underrun-frames",
                                      atomic_load_explicit(&counters->underrun_frames, memory_order_relaxed)) &&
           OSDictionarySetUInt64Value(body, "limited-samples",
-                                     atomic_load_explicit(&counters->limited_samples, memory_order_relaxed))))
+                                     atomic_load_explicit(&counters->limited_samples, memory_order_relaxed)) &&
+          add_ahead(body, &session->ahead)))
         OSSafeReleaseNULL(body);
     return body;
 }

@@ -66,6 +66,9 @@ struct dx_process_session {
     struct dx_lane lane;
     struct dx_member *member;
     bool is_running;
+
+    /* Written by the IO thread while there is a member. */
+    struct dx_histogram ahead;
 };
 
 enum dx_process_state {

@@ -217,6 +217,56 @@ Test(engine_mix, what_lanes_lack_is_silence_and_counted_where_it_should_have_com
     rig_simulate(&alone, 1, sum_parts);
 }
 
+/* ---- how far lanes are ahead ---- */
+
+static struct dx_histogram ahead[4];
+static struct dx_histogram expected_ahead;
+
+/* The lane ends at LENGTH: what lies between there and the end of a cycle is what it was ahead. */
+static void
+expect_ahead(struct rig *rig, const struct rig_call *call)
+{
+    (void)rig;
+    if (call->operation != IOUserAudioIOOperationWriteEnd)
+        return;
+    const uint64_t end = (uint64_t)call->device_time + call->frames;
+    dx_histogram_record(&expected_ahead, end < LENGTH ? (LENGTH - end) * 1000000000u / 48000u : 0);
+}
+
+static void
+measure_ahead(struct rig *rig)
+{
+    static float silence[LENGTH];
+    for (uint32_t i = 0; i < 4; i++) {
+        add_lane(rig, i, 0, sizeof(float), silence, i == 1 ? 4u * LENGTH : 0, LENGTH); // 1: not for now
+        sources[i].ahead = i == 3 ? NULL : &ahead[i];
+    }
+    states[2].flags |= DX_LANE_DRAINING; // it has nothing to hurry for
+    dx_lane_publish(&lanes[2], &states[2]);
+    rig->on_call = expect_ahead;
+    rig_start(rig);
+    rig_sleep_ms(rig, 2.0 * LENGTH / 48.0);
+    rig_stop(rig);
+
+    cr_assert(gt(u64, dx_histogram_count(&ahead[0]), 60)); // cycles; in the second half nothing is there any more
+    cr_assert(eq(u64, dx_histogram_count(&ahead[0]), dx_histogram_count(&expected_ahead)));
+    cr_assert(eq(u64, dx_histogram_min_ns(&ahead[0]), 0));
+    static const double quantiles[] = {0.01, 0.5, 0.6, 0.9, 1.0};
+    for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
+        const double found = (double)dx_histogram_quantile_ns(&ahead[0], quantiles[i]);
+        const double expected = (double)dx_histogram_quantile_ns(&expected_ahead, quantiles[i]);
+        cr_assert(le(dbl, fabs(found - expected), expected / 30.0 + 1.0), "quantile %g", quantiles[i]);
+    }
+    cr_assert(gt(u64, dx_histogram_max_ns(&ahead[0]), 100000000u));
+    cr_assert(eq(u64, dx_histogram_count(&ahead[1]), 0));
+    cr_assert(eq(u64, dx_histogram_count(&ahead[2]), 0));
+    finish_lanes(rig);
+}
+
+Test(engine_mix, how_far_a_lane_is_ahead_is_told_for_each_cycle_while_it_plays) {
+    rig_simulate(&alone, 1, measure_ahead);
+}
+
 /* ---- a lane that is written by somebody mad ---- */
 
 static _Atomic bool is_mad;
