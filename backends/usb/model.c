@@ -229,7 +229,8 @@ static bool
 is_idle(struct model_device *me)
 {
     pthread_mutex_lock(&me->lock);
-    const bool result = !me->submitted.first && !me->has_cancelled && !me->frame_count;
+    const bool has_frame = me->frame_count && !dx_model_host_is_full(&me->host);
+    const bool result = !me->submitted.first && !me->has_cancelled && !has_frame;
     pthread_mutex_unlock(&me->lock);
     return result;
 }
@@ -258,7 +259,7 @@ model_pump(struct dx_usb_device *device, uint64_t deadline_ns)
     struct model_device *const me = model_device_of(device);
     for (;;) {
         take_requests(me);
-        while (take_frame(me)) {
+        while (!dx_model_host_is_full(&me->host) && take_frame(me)) {
         }
         const uint64_t next_ns = dx_model_host_run(&me->host, dx_model_now_ns());
         if (call_completed(me))

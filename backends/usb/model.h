@@ -23,6 +23,8 @@ struct dx_usb_model_ops {
     int (*in)(struct dx_usb_model *model, uint8_t endpoint, uint8_t *data, uint32_t size, uint64_t now_ns);
     /** When `in` of a periodic endpoint may have something without anything else having happened; UINT64_MAX: never. */
     uint64_t (*next)(const struct dx_usb_model *model, uint64_t now_ns);
+    /** Whether it asks the wire to wait, as Ethernet's flow control does; NULL: never. */
+    bool (*is_full)(const struct dx_usb_model *model);
     /** A frame comes from the wire. */
     void (*receive)(struct dx_usb_model *model, const uint8_t *frame, uint32_t size);
     void (*destroy)(struct dx_usb_model *model);

@@ -33,6 +33,7 @@ enum {
     MEDIUM_FULL_DUPLEX = 0x0002,
     MEDIUM_ALWAYS = 0x0004,
     MEDIUM_NEVER_772 = 0x0008,
+    MEDIUM_PAUSE = 0x0020, // frames that tell the other side to wait
     MEDIUM_RECEIVE = 0x0100,
     MEDIUM_100 = 0x0200,
 
@@ -66,13 +67,15 @@ enum {
     EEPROM_WORDS = 256,
     SRAM_BYTES = 32 * 1024,
     FIFO_BYTES = 64 * 1024, // the chip has 20 KiB, and a host that never sleeps as long as an emulated one
+    FIFO_LOW = 8 * 1024,    // room that is left when it asks for a pause
 
     LENGTH_MASK = 0x07ff,
 };
 
 #define INTERRUPT_NS UINT64_C(128000000)
-/* For how long software may hold the MII bus before the MAC has lost the PHY: several of the drivers' longest accesses. */
-#define MII_PATIENCE_NS UINT64_C(250000000)
+/* For how long software may hold the MII bus before the MAC has lost the PHY: more than a driver's longest access on a machine
+ * that has no time for it. */
+#define MII_PATIENCE_NS UINT64_C(2000000000)
 
 struct ax88772 {
     struct dx_usb_model model;
@@ -537,6 +540,14 @@ ax88772_receive(struct dx_usb_model *model, const uint8_t *frame, uint32_t size)
         dx_model_count(&model->counters.received);
 }
 
+/* Flow control of the link, where the host has set it up. */
+static bool
+ax88772_is_full(const struct dx_usb_model *model)
+{
+    const struct ax88772 *const ax = (const struct ax88772 *)model;
+    return (!ax->is_strict || ax->medium & MEDIUM_PAUSE) && ax->fifo_size > FIFO_BYTES - FIFO_LOW;
+}
+
 static int
 read_stream(struct ax88772 *ax, uint8_t *data, uint32_t size)
 {
@@ -652,6 +663,7 @@ static const struct dx_usb_model_ops ax88772_ops = {
     .out = ax88772_out,
     .in = ax88772_in,
     .next = ax88772_next,
+    .is_full = ax88772_is_full,
     .receive = ax88772_receive,
     .destroy = ax88772_destroy,
 };

@@ -254,6 +254,12 @@ dx_model_cdc_receive(struct dx_model_cdc *cdc, const uint8_t *frame, uint32_t si
         dx_model_count(&model->counters.received);
 }
 
+bool
+dx_model_cdc_is_full(const struct dx_usb_model *model)
+{
+    return ((const struct dx_model_cdc *)model)->queue_size > DX_CDC_QUEUE_BYTES - DX_CDC_QUEUE_LOW;
+}
+
 void
 dx_model_cdc_send(struct dx_model_cdc *cdc, const uint8_t *frame, uint32_t size)
 {

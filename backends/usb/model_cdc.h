@@ -12,6 +12,7 @@ enum {
     DX_CDC_BULK_OUT = 0x03,
     DX_CDC_GROUPS = 32, // of the multicast filter
     DX_CDC_QUEUE_BYTES = 128 * 1024,
+    DX_CDC_QUEUE_LOW = 8 * 1024, // room that is left when it asks for a pause
     DX_CDC_BLOCK_MAX = 65536,
 };
 
@@ -56,6 +57,9 @@ void dx_model_cdc_reset(struct dx_model_cdc *cdc);
 
 /** A frame from the wire. `complaint`: why it cannot be heard; NULL: it can. */
 void dx_model_cdc_receive(struct dx_model_cdc *cdc, const uint8_t *frame, uint32_t size, const char *complaint);
+
+/** Whether the wire is asked to wait. */
+bool dx_model_cdc_is_full(const struct dx_usb_model *model);
 
 /** A frame from the host. */
 void dx_model_cdc_send(struct dx_model_cdc *cdc, const uint8_t *frame, uint32_t size);

@@ -78,6 +78,7 @@ static const struct dx_usb_model_ops ecm_ops = {
     .out = ecm_out,
     .in = ecm_in,
     .next = dx_model_cdc_next,
+    .is_full = dx_model_cdc_is_full,
     .receive = ecm_receive,
     .destroy = dx_model_cdc_destroy,
 };

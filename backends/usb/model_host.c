@@ -432,6 +432,12 @@ dx_model_host_take(struct dx_model_host *host)
     return slot;
 }
 
+bool
+dx_model_host_is_full(const struct dx_model_host *host)
+{
+    return host->model->ops->is_full && host->model->ops->is_full(host->model);
+}
+
 enum dx_usb_kind
 dx_model_host_kind(const struct dx_model_host *host, uint8_t endpoint)
 {

@@ -58,6 +58,9 @@ struct dx_model_slot *dx_model_host_take(struct dx_model_host *host);
 /** A request, at once; DX_USB_TO_PORT resets the device and sets it up as it was. @return bytes, or an error. */
 int dx_model_host_control(struct dx_model_host *host, const struct dx_usb_setup *setup, uint8_t *data);
 
+/** Whether frames are to wait on the wire. */
+bool dx_model_host_is_full(const struct dx_model_host *host);
+
 /** The kind of an endpoint; bulk where it has none. */
 enum dx_usb_kind dx_model_host_kind(const struct dx_model_host *host, uint8_t endpoint);
 

@@ -321,6 +321,7 @@ static const struct dx_usb_model_ops ncm_ops = {
     .out = ncm_out,
     .in = ncm_in,
     .next = dx_model_cdc_next,
+    .is_full = dx_model_cdc_is_full,
     .receive = ncm_receive,
     .destroy = dx_model_cdc_destroy,
 };

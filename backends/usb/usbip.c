@@ -349,7 +349,7 @@ wait_and_read(struct server *server, uint64_t next_ns)
     struct pollfd waited[2] = {
         {.fd = server->socket,
          .events = (short)(POLLRDHUP | (is_reading ? POLLIN : 0) | (server->first_reply ? POLLOUT : 0))},
-        {.fd = server->wire_fd, .events = POLLIN},
+        {.fd = dx_model_host_is_full(&server->host) ? -1 : server->wire_fd, .events = POLLIN},
     };
     struct timespec left = {0};
     if (next_ns != UINT64_MAX) {

@@ -13,6 +13,7 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -31,6 +32,7 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 static char interface[IFNAMSIZ];
+static volatile pid_t model;
 static int echo_fd; // connected to what echoes on the wire
 
 static uint64_t
@@ -306,17 +308,24 @@ start_model(char **arguments, int count)
     return child;
 }
 
-static void
-end_model(pid_t child)
+/* It prints what it has seen. */
+static int
+end_model(void)
 {
     const int fd = open("/sys/devices/platform/vhci_hcd.0/detach", O_WRONLY | O_CLOEXEC);
-    int how = 0;
-    CHECK(fd >= 0);
-    CHECK_EQ(write(fd, "0", 1), 1);
+    int how = -1;
+    if (fd < 0 || write(fd, "0", 1) != 1 || waitpid(model, &how, 0) != model)
+        return -1;
     (void)close(fd);
-    CHECK_EQ(waitpid(child, &how, 0), child);
-    CHECK(WIFEXITED(how));
-    CHECK_EQ(WEXITSTATUS(how), 0);
+    return how;
+}
+
+/* What failed is told with what the model has seen. */
+static void
+end_model_before_the_end(int number)
+{
+    (void)number;
+    (void)end_model();
 }
 
 int
@@ -325,7 +334,8 @@ main(int argc, char **argv)
     CHECK(argc >= 4);
     const char *const driver = argv[1];
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    const pid_t model = start_model(argv + 2, argc - 2);
+    model = start_model(argv + 2, argc - 2);
+    (void)signal(SIGABRT, end_model_before_the_end);
     wait_for(find_interface, driver, "interface");
     char text[64];
     CHECK(read_text("address", text));
@@ -345,7 +355,7 @@ main(int argc, char **argv)
     RUN(bursts_come_back_whole);
     if (strcmp(driver, "asix") == 0)
         RUN(groups_pass_the_hash_filter_while_they_are_joined);
-    end_model(model);
+    CHECK_EQ(end_model(), 0);
     (void)printf("all is well\n");
     return 0;
 }
