@@ -33,12 +33,18 @@ find_words(const void *region, size_t bytes)
 }
 
 bool
+dx_recorder_is_set_up(const void *region, size_t bytes)
+{
+    return find_words(region, bytes);
+}
+
+bool
 dx_recorder_init(void *region, size_t bytes)
 {
     _Atomic uint32_t *const words = region;
     if (bytes < dx_recorder_bytes())
         return false;
-    if (find_words(region, bytes))
+    if (dx_recorder_is_set_up(region, bytes))
         return true;
     for (size_t i = 0; i < HEAD_WORDS; i++)
         if (load(words, i) != 0)

@@ -72,6 +72,8 @@ size_t dx_recorder_bytes(void);
 
 /** Sets up a zeroed region; one that was written before goes on.  false: it is something else, or too small. */
 bool dx_recorder_init(void *region, size_t bytes);
+/** Whether it was set up, by this version. */
+bool dx_recorder_is_set_up(const void *region, size_t bytes);
 
 /** Goes on where the writer before stopped.  @param region  set up; NULL: nothing is recorded. */
 void dx_recorder_attach(struct dx_recorder *recorder, void *region);

@@ -22,6 +22,7 @@
 
 #define MAX_DEVICES 256u // of one driver
 #define MAX_BEFORE 32u   // devices that `load` tells of: each takes a descriptor
+#define MAX_PARTS 16u    // of the sandbox
 
 /* ---- load ---- */
 
@@ -224,7 +225,6 @@ take_device(struct dx_unit *unit, struct dx_message *message)
 {
     const char *const uid = dx_wire_get_string(message->body, DX_KEY_UID);
     const OSDictionary *const description = dx_wire_get_dictionary(message->body, DX_KEY_DESCRIPTION);
-    const uint64_t incarnation = dx_wire_get_number(message->body, DX_KEY_INCARNATION, 0);
     if (!uid || !uid[0] || strlen(uid) >= DX_MAX_TEXT_BYTES || !description) {
         dx_log("%s: it told of a device without a UID of 1 ... %u bytes, or without a description", unit->key,
                DX_MAX_TEXT_BYTES - 1);
@@ -233,28 +233,32 @@ take_device(struct dx_unit *unit, struct dx_message *message)
     const bool is_new = !dx_listing_find(unit->supervisor, uid);
     struct dx_listing *const listing = find_or_create_listing(unit, uid, description);
     if (!listing) {
-        dx_log("%s: its device %s is not listed: another driver has that UID, or there are too many devices",
+        dx_log("%s: its device %s is not listed: another driver has that UID, there are too many devices, or its "
+               "description is too long",
                unit->key, uid);
         return;
     }
-    dx_error error;
+    dx_error error = {"no descriptor for its page"};
     const uint64_t page = dx_wire_get_number(message->body, "page", DX_WIRE_MAX_FDS);
     const int fd = page < message->fd_count ? message->fds[page] : -1;
-    int page_fd = -1;
-    if (dx_memory_seal(fd, "device page", &error) != kIOReturnSuccess || (page_fd = dx_memory_reopen(fd)) < 0) {
-        dx_log("%s: %s: %s", unit->key, uid, page_fd < 0 && fd >= 0 ? "its page is not accepted" : error.message);
+    const bool is_sealed = dx_memory_seal(fd, "device page", &error) == kIOReturnSuccess;
+    const int page_fd = is_sealed ? dx_memory_reopen(fd) : -1;
+    if (page_fd < 0) {
+        dx_log("%s: %s: %s", unit->key, uid, error.message);
         return;
     }
     dx_listing_set_description(listing, description);
-    dx_listing_gain_driver(listing, page_fd, (uint32_t)incarnation);
+    dx_listing_gain_driver(listing, page_fd);
     if (is_new) {
         send_recorder(unit, listing);
         dx_keep_learned(unit);
     }
     recover_sessions(listing, dx_wire_get_array(message->body, DX_KEY_SESSIONS));
-    for (struct dx_session *session = unit->supervisor->sessions; session; session = session->next)
+    for (struct dx_session *session = unit->supervisor->sessions, *next; session; session = next) {
+        next = session->next; // one that is refused is gone
         if (session->listing == listing && session->join == DX_JOIN_NONE && session->program)
             dx_session_join(session);
+    }
     dx_unit_send_calls(unit);
 }
 
@@ -279,15 +283,30 @@ take_device_gone(struct dx_unit *unit, const OSDictionary *body)
     dx_listing_check_gone(listing);
 }
 
+/* Names of the sandbox's parts, as far as they can be names; +1, or NULL. */
+static OSArray *
+copy_parts(const OSArray *told)
+{
+    OSArray *const parts = told ? OSArrayCreate(MAX_PARTS) : NULL;
+    for (size_t i = 0; parts && i < OSArrayGetCount(told) && i < MAX_PARTS; i++) {
+        const OSString *const name = OSDynamicCast(OSString, OSArrayGetObject(told, i));
+        char *const clean = name ? dx_copy_clean_text(OSStringGetCStringNoCopy(name)) : NULL;
+        OSString *const part = clean ? OSStringCreate(clean) : NULL;
+        (void)OSArraySetObject(parts, part); // NULL is not added
+        OSObjectRelease(part);
+        free(clean);
+    }
+    return parts;
+}
+
 static void
 take_loaded(struct dx_unit *unit, const OSDictionary *body)
 {
     const kern_return_t status = (kern_return_t)dx_wire_get_number(body, DX_KEY_STATUS, kIOReturnSuccess);
     const char *const sentence = dx_wire_get_string(body, DX_KEY_ERROR);
-    OSArray *const open_parts = dx_wire_get_array(body, "open");
     unit->is_learning = false;
     OSObjectRelease(unit->open_parts);
-    unit->open_parts = OSObjectRetain(open_parts);
+    unit->open_parts = copy_parts(dx_wire_get_array(body, "open"));
     if (status == kIOReturnSuccess) {
         dx_unit_loaded(unit);
         dx_keep_learned(unit);
@@ -409,17 +428,17 @@ dx_unit_connect(struct dx_unit *unit, int socket)
 }
 
 kern_return_t
-dx_unit_adopt(struct dx_supervisor *supervisor, const struct dx_channel *channel, const OSDictionary *hello,
-              dx_error *error)
+dx_unit_adopt(const struct dx_program *program, const OSDictionary *hello, dx_error *error)
 {
+    struct dx_supervisor *const supervisor = program->supervisor;
     const char *const token = dx_wire_get_string(hello, DX_KEY_TOKEN);
     struct dx_unit *unit = NULL;
     for (struct dx_unit *at = supervisor->units; token && token[0] && at; at = at->next)
-        if (at->pid > 0 && strcmp(at->token, token) == 0)
+        if (at->pid > 0 && at->pid == program->pid && strcmp(at->token, token) == 0)
             unit = at;
     if (!unit || (unit->state != DX_UNIT_LOST && unit->state != DX_UNIT_RUNNING))
         return dx_error_set(error, kIOReturnNotPermitted, "no driver process has this token");
-    const int socket = fcntl(dx_channel_socket(channel), F_DUPFD_CLOEXEC, 0);
+    const int socket = fcntl(dx_channel_socket(program->channel), F_DUPFD_CLOEXEC, 0);
     if (socket < 0)
         return dx_error_set(error, kIOReturnNoResources, "no descriptor for the connection: %s", strerror(errno));
     dx_channel_destroy(unit->channel);

@@ -18,6 +18,7 @@
 
 #define TELL_DELAY_NS (20 * DX_NS_PER_MS)
 #define MAX_DESCRIBED_SESSIONS 64u // in one description: the rest is counted
+#define MAX_BRIEF_BYTES (100u * 1024u) // so that it fits into a message, with sessions and what else is added
 
 struct dx_listing *
 dx_listing_find(const struct dx_supervisor *supervisor, const char *uid)
@@ -66,11 +67,22 @@ shorten_streams(OSDictionary *brief, const char *key)
     return dx_wire_take(brief, key, shortened) && done;
 }
 
+static bool
+is_brief(const OSDictionary *description)
+{
+    OSData *const data = dx_wire_serialize(description);
+    const bool fits = data && OSDataGetLength(data) <= MAX_BRIEF_BYTES;
+    OSObjectRelease(data);
+    return fits;
+}
+
+/* NULL without memory, and of what is too long to be told. */
 static OSDictionary *
 create_brief(const OSDictionary *description)
 {
     OSDictionary *brief = copy_without(description, DX_KEY_SESSIONS);
-    if (brief && !(shorten_streams(brief, DX_KEY_INPUTS) && shorten_streams(brief, DX_KEY_OUTPUTS)))
+    if (brief && !(shorten_streams(brief, DX_KEY_INPUTS) && shorten_streams(brief, DX_KEY_OUTPUTS) &&
+                   is_brief(brief)))
         OSSafeReleaseNULL(brief);
     return brief;
 }
@@ -168,7 +180,7 @@ dx_listing_set_description(struct dx_listing *listing, const OSDictionary *descr
     const bool is_kept =
         whole && (!listing->unit->options || OSDictionarySetObject(whole, DX_KEY_OPTIONS, listing->unit->options));
     if (!brief || !is_kept) {
-        dx_log("%s: no memory for its description", listing->uid);
+        dx_log("%s: its description is too long, or there is no memory for it", listing->uid);
         OSObjectRelease(brief);
         OSObjectRelease(whole);
         return;
@@ -182,16 +194,14 @@ dx_listing_set_description(struct dx_listing *listing, const OSDictionary *descr
 }
 
 void
-dx_listing_gain_driver(struct dx_listing *listing, int page_fd, uint32_t incarnation)
+dx_listing_gain_driver(struct dx_listing *listing, int page_fd)
 {
     if (listing->page_fd >= 0)
         close(listing->page_fd);
     listing->page_fd = page_fd;
-    listing->incarnation = incarnation;
+    listing->incarnation = listing->unit->incarnation; // as it was told, whatever it says
     listing->has_driver = true;
     listing->is_gone = false;
-    if (incarnation > listing->supervisor->incarnation)
-        listing->supervisor->incarnation = incarnation; // given by an earlier supervisor
     dx_listing_changed(listing);
     dx_listing_tell_followers(listing);
 }
@@ -243,15 +253,31 @@ find_counters(const OSArray *counters, uint64_t number)
     return NULL;
 }
 
+static bool
+copy_numbers(OSDictionary *to, const OSDictionary *from, const char *const *keys)
+{
+    for (; *keys; keys++)
+        if (!OSDictionarySetUInt64Value(to, *keys, dx_wire_get_number(from, *keys, 0)))
+            return false;
+    return true;
+}
+
 /* Who knows a session's number is it, so that is not told. */
 static bool
 add_counters(OSDictionary *to, const OSDictionary *counters)
 {
-    static const char *const keys[] = {"underrun-frames", "limited-samples"};
-    for (size_t i = 0; counters && i < sizeof keys / sizeof keys[0]; i++)
-        if (!OSDictionarySetUInt64Value(to, keys[i], dx_wire_get_number(counters, keys[i], 0)))
-            return false;
-    return true;
+    static const char *const keys[] = {"underrun-frames", "limited-samples", NULL};
+    static const char *const times[] = {"count", "p50-ns", "p01-ns", "min-ns", NULL};
+    const OSDictionary *const ahead = counters ? dx_wire_get_dictionary(counters, "ahead") : NULL;
+    if (!counters)
+        return true;
+    if (!copy_numbers(to, counters, keys))
+        return false;
+    if (!ahead || dx_wire_get_number(ahead, "count", 0) == 0) // it does not play, or its driver is an older one
+        return true;
+    OSDictionary *const copy = OSDictionaryCreate(4);
+    const bool done = copy && copy_numbers(copy, ahead, times);
+    return dx_wire_take(to, "ahead", copy) && done;
 }
 
 bool

@@ -50,7 +50,7 @@ struct dx_listing *dx_listing_find_number(const struct dx_supervisor *supervisor
  * Adds a device to the directory.
  *
  * @param description  borrowed; NULL: not known yet.
- * @return NULL where there are too many, or without memory.
+ * @return NULL where there are too many, where the description is too long, or without memory.
  */
 struct dx_listing *dx_listing_create(struct dx_supervisor *supervisor, struct dx_unit *unit, const char *uid,
                                      const OSDictionary *description);
@@ -89,8 +89,8 @@ OSDictionary *dx_listing_copy_whole(const struct dx_listing *listing);
 /** Its declaration has changed: without a driver its description has too. */
 void dx_listing_refresh(struct dx_listing *listing);
 
-/** A driver has it.  @param page_fd  read-only, taken. */
-void dx_listing_gain_driver(struct dx_listing *listing, int page_fd, uint32_t incarnation);
+/** Its unit's driver has it.  @param page_fd  read-only, taken. */
+void dx_listing_gain_driver(struct dx_listing *listing, int page_fd);
 /** A driver has it no more. */
 void dx_listing_lose_driver(struct dx_listing *listing);
 

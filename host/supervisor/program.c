@@ -158,7 +158,7 @@ handle_hello(struct dx_program *program, struct dx_message *message)
     } else if (program->refusal != kIOReturnSuccess) {
         refuse(program, id, program->refusal, program->refusal_error.message);
     } else if (strcmp(role, "driver") == 0) {
-        const kern_return_t status = dx_unit_adopt(program->supervisor, program->channel, body, &error);
+        const kern_return_t status = dx_unit_adopt(program, body, &error);
         if (status != kIOReturnSuccess)
             refuse(program, id, status, error.message);
         else

@@ -12,6 +12,7 @@
 #define NAME "org.freedesktop.RealtimeKit1"
 #define PATH "/org/freedesktop/RealtimeKit1"
 #define ANSWER_TIMEOUT_NS (3 * DX_NS_PER_S) // the daemon may have to be started
+#define MAX_QUESTIONS 16u                   // of a driver at a time: each takes a descriptor
 
 struct dx_realtimekit_question {
     struct dx_realtimekit_question *next;
@@ -98,11 +99,22 @@ answer_is_late(void *context)
                  "the supervisor may not give real-time priorities, and RealtimeKit did not answer within 3 s");
 }
 
+static uint32_t
+count_questions(const struct dx_unit *unit)
+{
+    uint32_t count = 0;
+    for (const struct dx_realtimekit_question *question = unit->supervisor->questions; question;
+         question = question->next)
+        count += question->unit == unit->number;
+    return count;
+}
+
 bool
 dx_realtimekit_ask(struct dx_unit *unit, uint64_t request, uint64_t thread, uint64_t priority)
 {
     struct dx_supervisor *const supervisor = unit->supervisor;
-    struct dx_realtimekit_question *const question = calloc(1, sizeof *question);
+    struct dx_realtimekit_question *const question =
+        count_questions(unit) < MAX_QUESTIONS ? calloc(1, sizeof *question) : NULL;
     if (!question)
         return false;
     question->supervisor = supervisor;

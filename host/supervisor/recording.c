@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/mman.h> // memfd_create()
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +29,53 @@ make_path(const struct dx_listing *listing)
     return path;
 }
 
+/* The first bytes of a recording; those that are not there are 0. */
+static int
+read_region(int fd, uint8_t *region, size_t bytes)
+{
+    size_t length = 0;
+    while (length < bytes) {
+        /* Read, not mapped: its writer may cut the file. */
+        const ssize_t got = pread(fd, region + length, bytes - length, (off_t)length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    memset(region + length, 0, bytes - length);
+    return 0;
+}
+
+static int
+write_region(int fd, const uint8_t *region, size_t bytes)
+{
+    for (size_t length = 0; length < bytes;) {
+        const ssize_t written = pwrite(fd, region + length, bytes - length, (off_t)length);
+        if (written < 0 && errno != EINTR)
+            return -errno;
+        length += written > 0 ? (size_t)written : 0;
+    }
+    return 0;
+}
+
+/* What is no recording becomes an empty one. */
+static int
+set_up(int fd)
+{
+    const size_t bytes = dx_recorder_bytes();
+    uint8_t *const region = malloc(bytes);
+    int r = region ? read_region(fd, region, bytes) : -ENOMEM;
+    if (r == 0 && !dx_recorder_is_set_up(region, bytes)) {
+        memset(region, 0, bytes);
+        r = dx_recorder_init(region, bytes) ? write_region(fd, region, bytes) : -EINVAL;
+    }
+    free(region);
+    return r;
+}
+
 /* All of it is there, so that no write of the IO thread's ever fails: what cannot be had is an error now. */
 static int
 prepare(int fd)
@@ -40,16 +87,7 @@ prepare(int fd)
     if ((status.st_size != (off_t)bytes && (ftruncate(fd, 0) != 0 || ftruncate(fd, (off_t)bytes) != 0)) ||
         fallocate(fd, 0, 0, (off_t)bytes) != 0)
         return -errno;
-    void *const region = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (region == MAP_FAILED)
-        return -errno;
-    bool is_set_up = dx_recorder_init(region, bytes);
-    if (!is_set_up) { // something else was written there
-        memset(region, 0, bytes);
-        is_set_up = dx_recorder_init(region, bytes);
-    }
-    (void)munmap(region, bytes);
-    return is_set_up ? 0 : -EINVAL;
+    return set_up(fd);
 }
 
 static int
@@ -121,17 +159,7 @@ dx_listing_read_recording(const struct dx_listing *listing, size_t *ret_bytes)
 {
     const size_t bytes = dx_recorder_bytes();
     uint8_t *const copy = listing->recorder_fd >= 0 ? malloc(bytes) : NULL;
-    size_t length = 0;
-    while (copy && length < bytes) {
-        /* Read, not mapped: its writer may cut the file. */
-        const ssize_t got = pread(listing->recorder_fd, copy + length, bytes - length, (off_t)length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        length += (size_t)got;
-    }
-    if (copy && length < bytes) {
+    if (copy && read_region(listing->recorder_fd, copy, bytes) < 0) {
         free(copy);
         return NULL;
     }

@@ -239,7 +239,10 @@ start_process(struct dx_unit *unit, const char *program, dx_error *error)
     }
     unit->pid = pid;
     unit->start_time = read_start_time(pid);
-    if (!watch_process(unit) || !dx_unit_connect(unit, sockets[0])) {
+    const bool is_watched = watch_process(unit);
+    if (!is_watched)
+        close(sockets[0]); // else it is taken
+    if (!is_watched || !dx_unit_connect(unit, sockets[0])) {
         /* It is a child that has not been waited for: its number is its own. */
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, NULL, 0);

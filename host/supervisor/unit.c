@@ -452,7 +452,10 @@ unit_timer(void *context)
         dx_unit_quit(unit);
         break;
     case DX_UNIT_WAITING:
-        start_unit(unit);
+        if (unit->supervisor->is_leaving)
+            set_state(unit, DX_UNIT_IDLE); // it waits for others to end: nothing is started any more
+        else
+            start_unit(unit);
         break;
     case DX_UNIT_ENDING:
     case DX_UNIT_FAILED: // after a load that failed

@@ -143,10 +143,9 @@ bool dx_unit_connect(struct dx_unit *unit, int socket);
 /**
  * A driver process connects again.
  *
- * @param channel  of the program that it looked like; its socket is duplicated.
+ * @param program  that it looked like; its socket is duplicated.
  */
-kern_return_t dx_unit_adopt(struct dx_supervisor *supervisor, const struct dx_channel *channel,
-                            const OSDictionary *hello, dx_error *error);
+kern_return_t dx_unit_adopt(const struct dx_program *program, const OSDictionary *hello, dx_error *error);
 
 /** Answers a driver's request for a priority.  @param way  by what way it got it, in a word; NULL: it did not. */
 void dx_unit_answer_realtime(struct dx_unit *unit, uint64_t request, kern_return_t status, const char *way,

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: MIT
+// Driver processes that are hostile, or broken: this program plays them, and the supervisor is a real one.  What each does
+// goes by the UID of its device, or by the name of its bundle.
+
+#include "tests/host/supervisor_rig.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SUPERVISOR_FD 3
+#define QUESTIONS 200u // about priorities, by one driver
+#define LONG_BYTES (DX_WIRE_MAX_BYTES - 400u) // a text that just fits into a message
+
+/* ---- what the driver processes do ---- */
+
+/* A packet of the supervisor's; without one the process ends. */
+static struct dx_message
+receive(void)
+{
+    struct dx_message message = {0};
+    if (dx_wire_receive(SUPERVISOR_FD, &message) != 1)
+        _exit(0);
+    return message;
+}
+
+static void
+send_body(OSDictionary *body, const int *fds, uint32_t fd_count)
+{
+    CHECK_EQ(dx_wire_send(SUPERVISOR_FD, body, fds, fd_count), 0);
+    OSObjectRelease(body);
+}
+
+static void
+answer(const struct dx_message *message, kern_return_t status)
+{
+    OSDictionary *const body = OSDictionaryCreate(2);
+    set_number(body, DX_KEY_ANSWER, dx_wire_get_number(message->body, DX_KEY_ID, 0));
+    set_number(body, DX_KEY_STATUS, (uint32_t)status);
+    send_body(body, NULL, 0);
+}
+
+static OSDictionary *
+event(const char *name)
+{
+    OSDictionary *const body = OSDictionaryCreate(4);
+    set_text(body, DX_KEY_EVENT, name);
+    return body;
+}
+
+static char *
+make_text(size_t bytes)
+{
+    char *const text = malloc(bytes + 1);
+    CHECK(text);
+    memset(text, 'x', bytes);
+    text[bytes] = '\0';
+    return text;
+}
+
+static void
+tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
+{
+    const struct dx_timeline_page nothing = {.state = DX_TIMELINE_NONE};
+    struct dx_pages pages;
+    struct dx_device_page *page;
+    CHECK_EQ(dx_device_page_create(&pages, 1, &nothing, &page), 0);
+    OSDictionary *const body = event(DX_EVENT_DEVICE);
+    OSDictionary *const description = OSDictionaryCreate(2);
+    set_text(body, DX_KEY_UID, uid);
+    set_number(body, DX_KEY_INCARNATION, incarnation);
+    set_number(body, "page", 0);
+    if (description_bytes) {
+        char *const text = make_text(description_bytes);
+        set_text(description, "manufacturer", text);
+        free(text);
+    }
+    CHECK(dx_wire_take(body, DX_KEY_DESCRIPTION, description));
+    send_body(body, &pages.fd, 1);
+}
+
+/* @param part_bytes  length of the name of a part of the sandbox that does not hold; 0: there is none. */
+static void
+tell_loaded(size_t part_bytes)
+{
+    OSDictionary *const body = event(DX_EVENT_LOADED);
+    set_number(body, DX_KEY_STATUS, kIOReturnSuccess);
+    OSArray *const parts = OSArrayCreate(1);
+    if (part_bytes) {
+        char *const text = make_text(part_bytes);
+        OSString *const part = OSStringCreate(text);
+        CHECK(OSArraySetObject(parts, part));
+        OSObjectRelease(part);
+        free(text);
+    }
+    CHECK(dx_wire_take(body, "open", parts));
+    send_body(body, NULL, 0);
+}
+
+/* Counts its starts, in bytes of a file. */
+static void
+find_starts(char *path, size_t size)
+{
+    const char *const folder = getenv("DEXTRAL_STATE_DIR");
+    CHECK(folder && snprintf(path, size, "%s/starts", folder) < (int)size);
+}
+
+static void
+count_start(void)
+{
+    char path[PATH_MAX];
+    find_starts(path, sizeof path);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    CHECK(fd >= 0 && write(fd, "x", 1) == 1);
+    (void)close(fd);
+}
+
+/* Cuts the recording again and again, with or without a supervisor. */
+_Noreturn static void
+cut(int recorder)
+{
+    (void)alarm(60); // whatever becomes of the test
+    for (;;) {
+        const int r = ftruncate(recorder, 0);
+        (void)r; // whatever the supervisor makes of it meanwhile
+    }
+}
+
+static void
+ask_for_priorities(void)
+{
+    for (unsigned i = 0; i < QUESTIONS; i++) {
+        OSDictionary *const body = request(DX_OP_REALTIME);
+        set_number(body, DX_KEY_ID, 100 + i);
+        set_number(body, "thread", (uint64_t)getpid());
+        set_number(body, "priority", 10);
+        send_body(body, NULL, 0);
+    }
+}
+
+static bool
+is_called(const char *name, const char *wanted)
+{
+    return strcmp(name, wanted) == 0;
+}
+
+/* Who it is: the UID of its device, or the name of its bundle's folder. */
+static void
+find_name(const struct dx_message *load, char *name, size_t size, int *ret_recorder)
+{
+    const OSArray *const before = dx_wire_get_array(load->body, "before");
+    const OSDictionary *const item =
+        before && OSArrayGetCount(before) ? OSDynamicCast(OSDictionary, OSArrayGetObject(before, 0)) : NULL;
+    const char *const path = dx_wire_get_string(load->body, "path");
+    const char *const slash = path ? strrchr(path, '/') : NULL;
+    const char *const found = item ? dx_wire_get_string(item, DX_KEY_UID) : slash ? slash + 1 : "";
+    (void)snprintf(name, size, "%s", found);
+    const uint64_t index = item ? dx_wire_get_number(item, "recorder", DX_WIRE_MAX_FDS) : DX_WIRE_MAX_FDS;
+    *ret_recorder = index < load->fd_count ? load->fds[index] : -1;
+}
+
+static void
+be_a_driver(void)
+{
+    char name[256];
+    int recorder;
+    OSDictionary *const hello = request(DX_OP_HELLO);
+    set_number(hello, DX_KEY_ID, 1);
+    set_text(hello, DX_KEY_ROLE, "driver");
+    set_number(hello, DX_KEY_MAJOR, DX_PROTOCOL_MAJOR);
+    set_number(hello, DX_KEY_MINOR, DX_PROTOCOL_MINOR);
+    send_body(hello, NULL, 0);
+    struct dx_message message = receive();
+    dx_message_finish(&message);
+    message = receive(); // `load`; what came with it stays
+    find_name(&message, name, sizeof name, &recorder);
+    if (is_called(name, "exits")) {
+        count_start();
+        _exit(9);
+    }
+    answer(&message, kIOReturnSuccess);
+    if (!is_called(name, "parts.dext"))
+        tell_device(name, is_called(name, "incarnation") ? UINT32_MAX : 1, is_called(name, "long") ? LONG_BYTES : 0);
+    tell_loaded(is_called(name, "parts.dext") ? LONG_BYTES + 250u : 0);
+    if (is_called(name, "cuts"))
+        cut(recorder);
+    if (is_called(name, "asks"))
+        ask_for_priorities();
+    for (unsigned refused = 0;;) { // it knows no request, and never quits
+        message = receive();
+        if (dx_wire_get_string(message.body, DX_KEY_OPERATION))
+            answer(&message, kIOReturnUnsupported);
+        else if (dx_wire_get_number(message.body, DX_KEY_STATUS, kIOReturnSuccess) != kIOReturnSuccess)
+            refused++;
+        dx_message_finish(&message);
+        if (refused == QUESTIONS)
+            count_start();
+    }
+}
+
+/* ---- the machine ---- */
+
+static struct machine machine;
+
+static void
+begin(struct caller *caller)
+{
+    char path[PATH_MAX];
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    CHECK(length > 0);
+    path[length] = '\0';
+    machine_create(&machine);
+    CHECK_EQ(setenv("DEXTRAL_DRIVER_PROGRAM", path, 1), 0);
+    machine_start(&machine, NULL);
+    caller_open(caller, &machine, "test");
+}
+
+static void
+end(struct caller *caller)
+{
+    caller_close(caller);
+    machine_destroy(&machine);
+}
+
+/* A device whose driver process does what its UID says; it is started. */
+static void
+start_device(struct caller *caller, const char *uid, uint64_t session)
+{
+    struct dx_lane lane;
+    create_cable(caller, uid);
+    make_lane(&lane);
+    CHECK_EQ(open_session(caller, uid, session, &lane, NULL), kIOReturnSuccess);
+    dx_lane_finish(&lane);
+}
+
+static size_t
+count_starts(void)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    find_starts(path, sizeof path);
+    return stat(path, &status) == 0 ? (size_t)status.st_size : 0;
+}
+
+/* Whether a device is in the list, however many pages that has. */
+static bool
+is_listed(struct caller *caller, const char *uid)
+{
+    bool is_found = false;
+    uint64_t from = 0;
+    do {
+        struct dx_message list;
+        OSDictionary *const body = request(DX_OP_LIST);
+        set_number(body, "from", from);
+        CHECK_EQ(ask(caller, body, NULL, 0, &list), kIOReturnSuccess);
+        const OSArray *const devices = dx_wire_get_array(list.body, "devices");
+        for (size_t i = 0; devices && i < OSArrayGetCount(devices); i++) {
+            const OSDictionary *const device = OSDynamicCast(OSDictionary, OSArrayGetObject(devices, i));
+            is_found |= is_called(dx_wire_get_string(device, DX_KEY_UID), uid);
+        }
+        from = dx_wire_get_number(list.body, "next", 0);
+        dx_message_finish(&list);
+    } while (from);
+    return is_found;
+}
+
+static void
+a_description_that_is_too_long_keeps_nobody_from_the_list(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "long", 1);
+    machine_wait_said(&machine, "runs as process"); // after that it has been told of the device
+    create_cable(&caller, "another");
+    CHECK(is_listed(&caller, "long"));
+    CHECK(is_listed(&caller, "another"));
+    end(&caller);
+}
+
+static void
+a_number_of_its_own_is_not_the_drivers_to_choose(void)
+{
+    struct caller caller;
+    struct dx_message opened;
+    struct dx_lane lane;
+    begin(&caller);
+    start_device(&caller, "incarnation", 1);
+    wait_state(&caller, "incarnation", "running");
+    create_cable(&caller, "exits"); // its page is the supervisor's
+    make_lane(&lane);
+    CHECK_EQ(open_session(&caller, "exits", 2, &lane, &opened), kIOReturnSuccess);
+    CHECK(dx_wire_get_number(opened.body, DX_KEY_INCARNATION, 0) >
+          describe_number(&caller, "incarnation", DX_KEY_INCARNATION)); // it was made later
+    dx_message_finish(&opened);
+    dx_lane_finish(&lane);
+    end(&caller);
+}
+
+static void
+a_recording_that_is_cut_ends_no_supervisor(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "cuts", 1);
+    machine_wait_said(&machine, "runs as process");
+    for (unsigned i = 0; i < 20; i++) { // the driver goes on cutting, until the supervisor of then ends it
+        caller_close(&caller);
+        (void)machine_end(&machine, SIGKILL);
+        machine_start(&machine, NULL);
+        caller_open(&caller, &machine, "test");
+        CHECK(is_listed(&caller, "cuts"));
+    }
+    end(&caller);
+}
+
+static void
+nothing_is_started_while_the_supervisor_waits_for_drivers_to_end(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "hangs", 1);
+    wait_state(&caller, "hangs", "running");
+    start_device(&caller, "exits", 2);
+    while (count_starts() < 6) // the next pause is of 2 s, and the other one is killed after 3
+        sleep_ms(5);
+    wait_state(&caller, "exits", "waiting");
+    CHECK_EQ(count_starts(), 6);
+    caller_close(&caller);
+    CHECK_EQ(machine_end(&machine, SIGINT), 0);
+    CHECK_EQ(count_starts(), 6);
+    machine_destroy(&machine);
+}
+
+/* Tokens are in a file that every program of the user can read. */
+static void
+a_token_is_good_for_its_process_alone(void)
+{
+    struct caller caller;
+    struct caller other;
+    char path[128];
+    char bytes[8192];
+    begin(&caller);
+    start_device(&caller, "hangs", 1);
+    wait_state(&caller, "hangs", "running");
+    (void)snprintf(path, sizeof path, "%s/run/drivers", machine.folder);
+    FILE *const file = fopen(path, "r");
+    CHECK(file);
+    const size_t length = fread(bytes, 1, sizeof bytes, file);
+    (void)fclose(file);
+    OSObjectPtr const root = OSSerializationCopyObject(bytes, length);
+    const OSArray *const drivers = dx_wire_get_array(OSDynamicCast(OSDictionary, root), "drivers");
+    CHECK(drivers && OSArrayGetCount(drivers) == 1);
+    const OSDictionary *const driver = OSDynamicCast(OSDictionary, OSArrayGetObject(drivers, 0));
+    CHECK(caller_connect(&other, &machine));
+    OSDictionary *const hello = request(DX_OP_HELLO);
+    set_text(hello, DX_KEY_ROLE, "driver");
+    set_number(hello, DX_KEY_MAJOR, DX_PROTOCOL_MAJOR);
+    set_text(hello, DX_KEY_TOKEN, dx_wire_get_string(driver, DX_KEY_TOKEN));
+    ask_refused(&other, hello, NULL, 0, kIOReturnNotPermitted, "token");
+    OSObjectRelease(root);
+    caller_close(&other);
+    end(&caller);
+}
+
+#ifdef HAS_BUNDLES
+static void
+a_name_that_is_too_long_keeps_nobody_from_the_drivers(void)
+{
+    struct caller caller;
+    begin(&caller);
+    machine_add_bundle(&machine, "parts", "none");
+    OSDictionary *const body = request(DX_OP_APPROVE);
+    set_text(body, "bundle", "org.dextral.test.parts");
+    CHECK_EQ(ask(&caller, body, NULL, 0, NULL), kIOReturnSuccess);
+    const int64_t end_ms = now_ms() + 10000;
+    for (bool is_told = false; !is_told; sleep_ms(10)) {
+        struct dx_message drivers;
+        CHECK_EQ(ask(&caller, request(DX_OP_DRIVERS), NULL, 0, &drivers), kIOReturnSuccess);
+        const OSArray *const array = dx_wire_get_array(drivers.body, "drivers");
+        const OSDictionary *const driver = OSDynamicCast(OSDictionary, OSArrayGetObject(array, 0));
+        const OSArray *const open = dx_wire_get_array(driver, "open");
+        is_told = open && OSArrayGetCount(open) > 0;
+        dx_message_finish(&drivers);
+        CHECK(now_ms() < end_ms);
+    }
+    end(&caller);
+}
+#endif
+
+/* Listens where the system's bus would be, and answers nobody. */
+static int
+open_silent_bus(void)
+{
+    static char address[160];
+    struct sockaddr_un bus = {.sun_family = AF_UNIX};
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    CHECK(fd >= 0);
+    CHECK(snprintf(bus.sun_path, sizeof bus.sun_path, "%s/bus", machine.folder) < (int)sizeof bus.sun_path);
+    CHECK_EQ(bind(fd, (const struct sockaddr *)&bus, sizeof bus), 0);
+    CHECK_EQ(listen(fd, 4096), 0);
+    (void)snprintf(address, sizeof address, "unix:path=%s", bus.sun_path);
+    CHECK_EQ(setenv("DBUS_SYSTEM_BUS_ADDRESS", address, 1), 0);
+    return fd;
+}
+
+static void
+questions_about_priorities_are_bounded(void)
+{
+    const struct rlimit none = {0, 0};
+    struct caller caller;
+    if (setrlimit(RLIMIT_RTPRIO, &none) != 0 || (geteuid() == 0 && prctl(PR_CAPBSET_DROP, CAP_SYS_NICE) != 0)) {
+        (void)fprintf(stderr, "  not tried: the right to give priorities cannot be given up here\n");
+        return;
+    }
+    begin(&caller);
+    (void)machine_end(&machine, SIGTERM);
+    const int bus = open_silent_bus();
+    machine_start(&machine, NULL);
+    caller_close(&caller);
+    caller_open(&caller, &machine, "test");
+    start_device(&caller, "asks", 1);
+    const int64_t end_ms = now_ms() + 20000;
+    while (count_starts() == 0) { // all of them were answered
+        CHECK(now_ms() < end_ms);
+        sleep_ms(10);
+    }
+    unsigned connections = 0;
+    for (int fd; (fd = accept4(bus, NULL, NULL, SOCK_CLOEXEC)) >= 0; connections++)
+        (void)close(fd);
+    CHECK(connections <= 16);
+    (void)close(bus);
+    CHECK_EQ(unsetenv("DBUS_SYSTEM_BUS_ADDRESS"), 0);
+    end(&caller);
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc == 1 && is_called(argv[0], "dextral-driver"))
+        be_a_driver();
+    RUN(a_description_that_is_too_long_keeps_nobody_from_the_list);
+    RUN(a_number_of_its_own_is_not_the_drivers_to_choose);
+    RUN(a_recording_that_is_cut_ends_no_supervisor);
+    RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
+    RUN(a_token_is_good_for_its_process_alone);
+#ifdef HAS_BUNDLES
+    RUN(a_name_that_is_too_long_keeps_nobody_from_the_drivers);
+#endif
+    RUN(questions_about_priorities_are_bounded); // the last: what is given up does not come back
+    return 0;
+}
