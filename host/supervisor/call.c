@@ -94,6 +94,8 @@ send_call(struct dx_call *call)
         end_call(call, kIOReturnMessageTooLarge, "the request does not fit into a message", NULL);
     else if (r == -ENOMEM)
         end_call(call, kIOReturnNoMemory, "no memory to ask the driver", NULL);
+    else if (r < 0 && r != -EPIPE && r != -ENOBUFS)
+        end_call(call, kIOReturnNoResources, "no descriptor to ask the driver", NULL);
 }
 
 /* Copies of descriptors that may have to wait. */

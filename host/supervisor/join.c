@@ -136,7 +136,10 @@ join_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct d
     if (!session || session->join != DX_JOIN_ASKED)
         return;
     if (!answer) { // of the end of its process the session would have been told before
-        dx_unit_kill(unit, "did not answer, and was killed");
+        if (status == kIOReturnTimeout)
+            dx_unit_kill(unit, "did not answer, and was killed");
+        else if (unit->state == DX_UNIT_RUNNING) // it could not even be asked, which is not its fault
+            refuse_session(session, status, sentence);
         return;
     }
     dx_error error = {""};

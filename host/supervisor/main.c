@@ -4,6 +4,7 @@
 #include "host/supervisor/notify.h"
 #include "host/supervisor/supervisor.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Exit statuses, as dextral(1) has them. */
 enum { EXIT_USAGE = 2 };
@@ -76,6 +78,17 @@ parse_options(int count, char **arguments, struct dx_supervisor_config *config, 
     return -1;
 }
 
+/* What is written to the standard error output must not go into a file of ours that has its number. */
+static bool
+open_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd >= 0 && close(fd) == 0;
+}
+
 static void
 prepare_process(void)
 {
@@ -103,7 +116,7 @@ main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     config.bundles = bundles;
-    int status = parse_options(argc, argv, &config, bundles);
+    int status = open_standard_descriptors() ? parse_options(argc, argv, &config, bundles) : EXIT_FAILURE;
     if (status < 0) {
         prepare_process();
         dx_error error = {""};

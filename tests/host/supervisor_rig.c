@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -81,6 +82,11 @@ run_supervisor(const struct machine *machine, const char *const *arguments)
         all[count++] = arguments[i];
     const int log = open(machine->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     (void)dup2(log, STDERR_FILENO);
+    const struct rlimit limit = {machine->most_descriptors, machine->most_descriptors};
+    if (machine->most_descriptors && setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        _exit(126);
+    if (machine->is_without_descriptors)
+        (void)close_range(STDIN_FILENO, ~0U, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     char *writable[16] = {0};
     memcpy(writable, all, sizeof writable);

@@ -20,6 +20,9 @@ struct machine {
     char socket_path[96];
     char log_path[96]; // what the supervisor says
     pid_t supervisor;  // 0: none
+    /* How it is started; all-zero is usual. */
+    bool is_without_descriptors; // 0, 1 and 2 are closed
+    unsigned most_descriptors;   // 0: as many as this process may have
 };
 
 /* A program; its messages are kept until somebody asks for them. */

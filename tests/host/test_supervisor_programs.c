@@ -472,6 +472,66 @@ a_service_manager_may_hand_over_the_socket(void)
     caller_close(&caller);
 }
 
+/* ---- what the supervisor itself lacks ---- */
+
+static void
+without_descriptors_a_session_is_refused_and_no_driver_killed(void)
+{
+    struct caller caller;
+    struct dx_lane lane;
+    uint64_t session = 0;
+    (void)machine_end(&machine, SIGTERM);
+    machine.most_descriptors = 64;
+    machine_start(&machine, NULL);
+    machine.most_descriptors = 0;
+    caller_open(&caller, &machine, "greedy");
+    create_cable(&caller, "scarce");
+    make_lane(&lane);
+    CHECK_EQ(open_session(&caller, "scarce", ++session, &lane, NULL), kIOReturnSuccess);
+    wait_state(&caller, "scarce", "running");
+    const uint64_t driver = describe_number(&caller, "scarce", "pid");
+    kern_return_t status;
+    do
+        status = open_session(&caller, "scarce", ++session, &lane, NULL);
+    while (status == kIOReturnSuccess && session < 100);
+    CHECK(status == kIOReturnNoMemory || status == kIOReturnNoResources);
+    CHECK_EQ(describe_number(&caller, "scarce", "pid"), driver);
+    CHECK_EQ(describe_number(&caller, "scarce", "session-count"), session - 1);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_CLOSE, 1), NULL, 0, NULL), kIOReturnSuccess);
+    CHECK_EQ(open_session(&caller, "scarce", session, &lane, NULL), kIOReturnSuccess); // there is room again
+    CHECK_EQ(ask(&caller, request_about(DX_OP_REMOVE, "scarce"), NULL, 0, NULL), kIOReturnSuccess);
+    dx_lane_finish(&lane);
+    caller_close(&caller);
+    (void)machine_end(&machine, SIGTERM);
+    machine_start(&machine, NULL);
+}
+
+/* Else its words would go into whatever file has the number. */
+static void
+without_standard_descriptors_nothing_else_takes_their_place(void)
+{
+    struct caller caller;
+    char path[128];
+    char text[64] = "";
+    char wanted[32];
+    (void)machine_end(&machine, SIGTERM);
+    machine.is_without_descriptors = true;
+    machine_start(&machine, NULL);
+    machine.is_without_descriptors = false;
+    CHECK(caller_connect(&caller, &machine));
+    ask_refused(&caller, request(DX_OP_LIST), NULL, 0, kIOReturnBadMessageID, "hello"); // which it says
+    caller_close(&caller);
+    (void)snprintf(path, sizeof path, "%s/run/lock", machine.folder);
+    (void)snprintf(wanted, sizeof wanted, "%ld\n", (long)machine.supervisor);
+    FILE *const file = fopen(path, "r");
+    CHECK(file);
+    (void)fread(text, 1, sizeof text - 1, file);
+    (void)fclose(file);
+    CHECK_EQ(strcmp(text, wanted), 0);
+    (void)machine_end(&machine, SIGTERM);
+    machine_start(&machine, NULL);
+}
+
 int
 main(void)
 {
@@ -494,6 +554,8 @@ main(void)
     RUN(a_program_cannot_touch_the_sessions_of_another);
     RUN(a_lane_that_is_not_one_is_refused_by_the_driver_and_hurts_nobody);
     RUN(a_program_of_another_user_is_refused);
+    RUN(without_descriptors_a_session_is_refused_and_no_driver_killed);
+    RUN(without_standard_descriptors_nothing_else_takes_their_place);
     RUN(a_service_manager_may_hand_over_the_socket);
     machine_destroy(&machine);
     return 0;
