@@ -166,7 +166,11 @@ print_table(const OSArray *incidents, bool has_titles)
         cli_table_add(&table, "%s", cli_get_text(incident, "uid"));
         cli_table_add(&table, "%s", cli_get_text(incident, "cause"));
         cli_table_add(&table, "%llu", cli_get_number(incident, "frames"));
-        cli_table_add(&table, "%s", cli_get_text(incident, "client-name"));
+        if (cli_has(incident, "client-name"))
+            cli_table_add(&table, "%s [%llu]", cli_get_text(incident, "client-name"),
+                          cli_get_number(incident, "client-pid"));
+        else
+            cli_table_add(&table, "%s", "");
         add_details(&table, incident);
     }
     const int code = cli_table_print(&table, stdout, 0);

@@ -52,14 +52,6 @@ make_text(const char *text)
 }
 
 static json_t *
-make_number(uint64_t value)
-{
-    char digits[24];
-    (void)snprintf(digits, sizeof digits, "%016llx", (unsigned long long)value);
-    return json_string(digits);
-}
-
-static json_t *
 make_bytes(const OSData *data)
 {
     static const char digits[] = "0123456789abcdef";
@@ -110,9 +102,7 @@ add_member(void *context, OSString *name, OSObjectPtr value)
         return false;
     }
     json_t *made;
-    if (number && (strcmp(key, "session") == 0 || strcmp(key, "client") == 0))
-        made = make_number(OSNumberGetUInt64Value(number));
-    else if (strcmp(key, "rates") == 0 && OSDynamicCast(OSData, value))
+    if (strcmp(key, "rates") == 0 && OSDynamicCast(OSData, value))
         made = make_reals(members->dictionary, key);
     else
         made = make_value(value);

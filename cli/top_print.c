@@ -62,13 +62,16 @@ add_cause(void *context, OSString *name, OSObjectPtr value)
     return false;
 }
 
+/* How late something was: median, 99th percentile, largest.  What was ahead of its time is so much less than late. */
 static void
-add_times(struct cli_table *table, const OSDictionary *lateness)
+add_times(struct cli_table *table, const OSDictionary *times, bool is_ahead)
 {
-    static const char *const keys[] = {"p50-ns", "p99-ns", "max-ns"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (cli_get_number(lateness, "count") > 0)
-            cli_table_add(table, "%.0f", (double)cli_get_number(lateness, keys[i]) * 1e-3);
+    static const char *const late_keys[] = {"p50-ns", "p99-ns", "max-ns"};
+    static const char *const ahead_keys[] = {"p50-ns", "p01-ns", "min-ns"};
+    for (size_t i = 0; i < sizeof late_keys / sizeof late_keys[0]; i++) {
+        const double us = (double)cli_get_number(times, is_ahead ? ahead_keys[i] : late_keys[i]) * 1e-3;
+        if (cli_get_number(times, "count") > 0)
+            cli_table_add(table, "%.0f", is_ahead && us >= 0.5 ? -us : us);
         else
             cli_table_add(table, "%s", "");
     }
@@ -94,7 +97,7 @@ add_device(struct cli_table *table, const OSDictionary *device)
         cli_table_add(table, "%.1f%%", cli_get_real(device, "load-f64") * 100.0);
     else
         cli_table_add(table, "%s", "");
-    add_times(table, lateness);
+    add_times(table, lateness, false);
     if (lateness)
         cli_table_add(table, "%+.1f", cli_get_real(device, "ppm-f64"));
     else
@@ -133,8 +136,9 @@ add_client(struct cli_table *table, const OSDictionary *device, const OSDictiona
     cli_table_add(table, "%s", "");
     cli_table_add(table, "%s", "");
     cli_table_add(table, "%llu", io_frames > 0 ? io_frames : cli_get_number(device, "io-frames"));
-    for (unsigned i = 0; i < 5; i++)
-        cli_table_add(table, "%s", "");
+    cli_table_add(table, "%s", ""); // its load is its own affair
+    add_times(table, cli_get_dictionary(client, "ahead"), true);
+    cli_table_add(table, "%s", "");
     cli_table_add(table, "%s", "");
     cli_table_add(table, "%s", what.text);
 }

@@ -15,23 +15,28 @@
 
 #define FILE_NAME "incidents"
 #define MAX_OWN 256u    // kept: the oldest go
-#define MAX_NAMES 1024u // of sessions that have ended
+#define MAX_CLIENTS 1024u // that have ended
 #define MAX_FILE_BYTES ((size_t)1 << 20)
 #define MAX_TOLD_BYTES (96u * 1024u) // of an answer
 
 #define CAUSE_DEATH "signal of death"
 #define CAUSE_GIVEN_UP "given up"
 
-struct session_name {
-    uint64_t number;
+/* Keys of the file. */
+#define KEY_INCIDENTS "incidents"
+#define KEY_CLIENTS "clients"
+
+struct client {
+    uint64_t session; // 0: none
+    uint64_t pid;
     char *name;
 };
 
 struct dx_incident_log {
     OSArray *own; // dictionaries as `incidents` tells them, oldest first
     bool is_unkept;
-    struct session_name names[MAX_NAMES];
-    size_t next_name;
+    struct client clients[MAX_CLIENTS]; // that have ended; the oldest is overwritten
+    size_t next_client;
 };
 
 /* One that is to be told: a dictionary of our own, or one of a recorder. */
@@ -48,7 +53,82 @@ struct found_list {
     size_t capacity;
 };
 
-/* ---- our own ---- */
+/* ---- clients that have ended ---- */
+
+/* @param name  taken; NULL: nothing is added. */
+static void
+add_client(struct dx_incident_log *log, uint64_t session, uint64_t pid, char *name)
+{
+    if (!name)
+        return;
+    struct client *const slot = &log->clients[log->next_client];
+    free(slot->name);
+    *slot = (struct client){session, pid, name};
+    log->next_client = (log->next_client + 1) % MAX_CLIENTS;
+}
+
+void
+dx_incidents_remember(struct dx_supervisor *supervisor, const struct dx_session *session)
+{
+    if (!session->name || session->output == DX_NO_STREAM) // of that one no incident tells
+        return;
+    add_client(supervisor->incidents, session->number, (uint64_t)session->pid, strdup(session->name));
+    supervisor->incidents->is_unkept = true;
+    if (!supervisor->is_leaving)
+        dx_keep_soon(supervisor);
+}
+
+/* The client of a session, whether it has ended or not. */
+static bool
+find_client(const struct dx_supervisor *supervisor, uint64_t number, struct client *ret_client)
+{
+    const struct dx_session *const session = dx_session_find(supervisor, number);
+    if (session && session->name) {
+        *ret_client = (struct client){number, (uint64_t)session->pid, session->name};
+        return true;
+    }
+    for (size_t i = 0; i < MAX_CLIENTS; i++) {
+        *ret_client = supervisor->incidents->clients[i];
+        if (ret_client->session == number)
+            return true;
+    }
+    return false;
+}
+
+/* ---- the file ---- */
+
+static void
+read_clients(struct dx_incident_log *log, const OSArray *clients)
+{
+    for (size_t i = 0; clients && i < OSArrayGetCount(clients) && i < MAX_CLIENTS; i++) {
+        const OSDictionary *const client = OSDynamicCast(OSDictionary, OSArrayGetObject(clients, i));
+        const char *const name = client ? dx_wire_get_string(client, DX_KEY_NAME) : NULL;
+        if (name)
+            add_client(log, dx_wire_get_number(client, DX_KEY_SESSION, 0), dx_wire_get_number(client, DX_KEY_PID, 0),
+                       dx_copy_clean_text(name));
+    }
+}
+
+/* The oldest first; +1. */
+static OSArray *
+describe_clients(const struct dx_incident_log *log)
+{
+    OSArray *clients = OSArrayCreate(16);
+    for (size_t i = 0; clients && i < MAX_CLIENTS; i++) {
+        const struct client *const client = &log->clients[(log->next_client + i) % MAX_CLIENTS];
+        if (!client->name)
+            continue;
+        OSDictionary *const item = OSDictionaryCreate(3);
+        const bool done = item && OSDictionarySetUInt64Value(item, DX_KEY_SESSION, client->session) &&
+                          OSDictionarySetUInt64Value(item, DX_KEY_PID, client->pid) &&
+                          OSDictionarySetStringValue(item, DX_KEY_NAME, client->name) &&
+                          OSArraySetObject(clients, item);
+        OSObjectRelease(item);
+        if (!done)
+            OSSafeReleaseNULL(clients);
+    }
+    return clients;
+}
 
 kern_return_t
 dx_incidents_open(struct dx_supervisor *supervisor)
@@ -63,9 +143,10 @@ dx_incidents_open(struct dx_supervisor *supervisor)
     char *const path = dx_join_path(supervisor->runtime_folder, FILE_NAME);
     if (path && dx_file_read(path, MAX_FILE_BYTES, &bytes, &length, &error) == kIOReturnSuccess) {
         OSObjectPtr const value = OSSerializationCopyObject(bytes, length);
-        log->own = OSDynamicCast(OSArray, value);
-        if (!log->own)
-            OSObjectRelease(value);
+        const OSDictionary *const root = OSDynamicCast(OSDictionary, value);
+        log->own = root ? OSObjectRetain(dx_wire_get_array(root, KEY_INCIDENTS)) : NULL;
+        read_clients(log, root ? dx_wire_get_array(root, KEY_CLIENTS) : NULL);
+        OSObjectRelease(value);
     }
     free(bytes);
     free(path);
@@ -75,34 +156,42 @@ dx_incidents_open(struct dx_supervisor *supervisor)
 }
 
 void
-dx_incidents_close(struct dx_supervisor *supervisor)
-{
-    struct dx_incident_log *const log = supervisor->incidents;
-    if (!log)
-        return;
-    OSObjectRelease(log->own);
-    for (size_t i = 0; i < MAX_NAMES; i++)
-        free(log->names[i].name);
-    free(log);
-    supervisor->incidents = NULL;
-}
-
-void
 dx_incidents_keep(struct dx_supervisor *supervisor)
 {
     if (!supervisor->incidents->is_unkept)
         return;
     supervisor->incidents->is_unkept = false;
     dx_error error;
-    OSData *const data = OSSerializationCreateFromObject(supervisor->incidents->own);
+    OSDictionary *const root = OSDictionaryCreate(2);
+    const bool done = root && OSDictionarySetObject(root, KEY_INCIDENTS, supervisor->incidents->own) &&
+                      dx_wire_take(root, KEY_CLIENTS, describe_clients(supervisor->incidents));
+    OSData *const data = done ? OSSerializationCreateFromObject(root) : NULL;
     char *const path = dx_join_path(supervisor->runtime_folder, FILE_NAME);
     if (data && path &&
         dx_file_replace_unflushed(path, OSDataGetBytesNoCopy(data), OSDataGetLength(data), &error) !=
             kIOReturnSuccess)
         dx_log("%s", error.message);
     OSObjectRelease(data);
+    OSObjectRelease(root);
     free(path);
 }
+
+void
+dx_incidents_close(struct dx_supervisor *supervisor)
+{
+    struct dx_incident_log *const log = supervisor->incidents;
+    if (!log)
+        return;
+    if (log->own)
+        dx_incidents_keep(supervisor); // the clients that were there to the end
+    OSObjectRelease(log->own);
+    for (size_t i = 0; i < MAX_CLIENTS; i++)
+        free(log->clients[i].name);
+    free(log);
+    supervisor->incidents = NULL;
+}
+
+/* ---- our own ---- */
 
 static void
 add_own(const struct dx_unit *unit, const struct dx_listing *listing, const char *cause, const char *text)
@@ -165,33 +254,6 @@ dx_incident_add_told(const struct dx_unit *unit, const struct dx_listing *listin
     }
     free(clean_cause);
     free(clean_text);
-}
-
-/* ---- names of sessions ---- */
-
-void
-dx_incidents_remember(struct dx_supervisor *supervisor, const struct dx_session *session)
-{
-    struct dx_incident_log *const log = supervisor->incidents;
-    struct session_name *const slot = &log->names[log->next_name];
-    char *const name = session->name ? strdup(session->name) : NULL;
-    if (!name)
-        return;
-    free(slot->name);
-    *slot = (struct session_name){session->number, name};
-    log->next_name = (log->next_name + 1) % MAX_NAMES;
-}
-
-static const char *
-find_session_name(const struct dx_supervisor *supervisor, uint64_t number)
-{
-    const struct dx_session *const session = dx_session_find(supervisor, number);
-    if (session)
-        return session->name;
-    for (size_t i = 0; i < MAX_NAMES; i++)
-        if (supervisor->incidents->names[i].number == number)
-            return supervisor->incidents->names[i].name;
-    return NULL;
 }
 
 /* ---- telling ---- */
@@ -275,7 +337,7 @@ describe_found(const struct dx_supervisor *supervisor, const struct found *found
         return OSObjectRetain(found->own);
     const struct dx_incident *const incident = &found->recorded;
     const dx_cause cause = incident->cause < DX_CAUSE_COUNT ? (dx_cause)incident->cause : DX_CAUSE_UNKNOWN;
-    const char *const name = incident->client ? find_session_name(supervisor, incident->client) : NULL;
+    struct client client;
     OSDictionary *to = OSDictionaryCreate(8);
     bool done = to && OSDictionarySetStringValue(to, DX_KEY_UID, found->listing->uid) &&
                 OSDictionarySetUInt64Value(to, "host-ns", incident->host_time_ns) &&
@@ -283,10 +345,10 @@ describe_found(const struct dx_supervisor *supervisor, const struct found *found
                 OSDictionarySetStringValue(to, "cause", dx_cause_name(cause)) &&
                 OSDictionarySetUInt64Value(to, "frames", incident->frames) &&
                 OSDictionarySetUInt64Value(to, "count", incident->count) && add_intervals(to, incident);
-    if (incident->client)
-        done = done && OSDictionarySetUInt64Value(to, "client", incident->client);
-    if (name)
-        done = done && OSDictionarySetStringValue(to, "client-name", name);
+    /* Who knows a session's number is it, so that is not told. */
+    if (done && incident->client && find_client(supervisor, incident->client, &client))
+        done = OSDictionarySetStringValue(to, "client-name", client.name) &&
+               OSDictionarySetUInt64Value(to, "client-pid", client.pid);
     if (!done)
         OSSafeReleaseNULL(to);
     return to;

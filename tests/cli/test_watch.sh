@@ -55,6 +55,24 @@ check 'sorted((x["pid"], x["running"], "output" in x, x["underrun-frames"] >= 0)
     sorted([('$player', True, True, True), ('$recorder', True, False, True)])' top --json --sort load
 check '0 <= d["devices"][0]["load"] < 1 and d["devices"][0]["lateness"]["p50-ns"] <= d["devices"][0]["lateness"]["p99-ns"]
     <= d["devices"][0]["lateness"]["max-ns"] and d["devices"][0]["cycles"] > 0' top --json --sort load
+# How far ahead of the cycles the player is; of the recorder there is nothing to say.
+is_ahead() {
+    "$dextral" top -b -n 1 | grep -qE "^  dextral +plays +$player +- +- +[0-9]+ +- +-[0-9]+ +-[0-9]+ +-?[0-9]+ +- +- "
+}
+wait_for 10 is_ahead
+check '[(x["ahead"]["count"] > 0, 0 <= x["ahead"]["min-ns"] <= x["ahead"]["p01-ns"] <= x["ahead"]["p50-ns"] < 5e9)
+    for x in d["devices"][0]["sessions"] if "output" in x] == [(True, True)]' top --json
+check 'not any("ahead" in x for x in d["devices"][0]["sessions"] if "output" not in x)' top --json
+# A program that stands still is named, with what it did not bring.
+kill -s STOP $player
+sleep 1.5
+kill -s CONT $player
+is_told() {
+    "$dextral" incidents cable | grep -qE " cable +lane not covered +[1-9][0-9]* +dextral \\[$player\\] "
+}
+wait_for 10 is_told
+check 'any((x["cause"], x.get("client-name"), x.get("client-pid")) == ("lane not covered", "dextral", '$player') and
+    x["frames"] > 10000 and "client" not in x for x in d)' incidents cable --json
 # One object on a line for each look; tables one below the other.
 succeed top --json -n 3 -d 0.05
 [ "$(wc -l <stdout)" = 3 ] || fail "three looks are $(wc -l <stdout) lines"
@@ -108,6 +126,12 @@ wait_for 10 is_replaced
 wait_for 10 has_both
 kill -s TERM $player $recorder
 wait $player $recorder || true
+# Whose it was is known when the program is gone, and when the supervisor is another one.
+succeed incidents cable
+is_told || fail "a program that has ended is not named: $(cat stdout)"
+stop_supervisor
+start_supervisor
+wait_for 10 is_told
 
 # On a terminal: the screen, keys, and the terminal as it was.
 if command -v python3 >/dev/null 2>&1 && python3 -c 'import os; os.openpty()' 2>/dev/null; then
