@@ -138,6 +138,16 @@ dx_alsa_stream_set_thresholds(struct dx_alsa_stream *stream, const struct dx_als
     pthread_mutex_unlock(&stream->lock);
 }
 
+/* The device's IO is to run, if that is not ordered yet. */
+static void
+want_io(struct dx_alsa_stream *stream, uint64_t now)
+{
+    if (stream->is_wanted)
+        return;
+    stream->is_wanted = true;
+    stream->give_up_ns = now + GIVE_UP_NS;
+}
+
 int
 dx_alsa_stream_prepare(struct dx_alsa_stream *stream)
 {
@@ -154,9 +164,9 @@ dx_alsa_stream_prepare(struct dx_alsa_stream *stream)
         stream->is_muted = false;
         dx_alsa_frames_clear(stream);
         dx_alsa_time_enter(stream, DX_ALSA_STATE_PREPARED);
-        stream->is_wanted = true;
         stream->start_error = 0;
-        stream->give_up_ns = dx_clock_now_ns(stream->clock) + GIVE_UP_NS;
+        stream->is_wanted = false;
+        want_io(stream, dx_clock_now_ns(stream->clock));
         dx_alsa_time_set_alarm(stream, 0, false);
     }
     pthread_mutex_unlock(&stream->lock);
@@ -177,6 +187,7 @@ dx_alsa_stream_start(struct dx_alsa_stream *stream, uint64_t application)
     if (r == 0) {
         const uint64_t now = dx_clock_now_ns(stream->clock);
         dx_alsa_time_enter(stream, DX_ALSA_STATE_RUNNING);
+        want_io(stream, now);
         if (stream->is_started)
             dx_alsa_time_place(stream, now);
         dx_alsa_time_set_alarm(stream, now, false);
@@ -222,9 +233,10 @@ dx_alsa_stream_pause(struct dx_alsa_stream *stream, uint64_t application)
         }
     }
     if (stream->state == DX_ALSA_STATE_RUNNING)
-        stream->state = DX_ALSA_STATE_PAUSED;
+        dx_alsa_time_enter(stream, DX_ALSA_STATE_PAUSED);
     dx_alsa_time_set_alarm(stream, now, false);
     pthread_mutex_unlock(&stream->lock);
+    dx_alsa_helper_signal(stream);
 }
 
 void
@@ -234,7 +246,8 @@ dx_alsa_stream_resume(struct dx_alsa_stream *stream, uint64_t application)
     const uint64_t now = dx_clock_now_ns(stream->clock);
     take_application(stream, application);
     if (stream->state == DX_ALSA_STATE_PAUSED) {
-        stream->state = DX_ALSA_STATE_RUNNING;
+        dx_alsa_time_enter(stream, DX_ALSA_STATE_RUNNING);
+        want_io(stream, now);
         if (stream->is_started)
             dx_alsa_time_place(stream, now);
     }

@@ -20,6 +20,8 @@
 #define NO_LINE_PAUSE_NS 10000000u
 /* How often to ask a supervisor that is gone. */
 #define ASK_AGAIN_NS 100000000u
+/* How long the device's IO goes on for a program that has prepared, paused or lost its stream, and does nothing. */
+#define REST_NS 5000000000u
 /* How long a device that said that it changes may take before it is heard again anyway. */
 #define MUTED_NS 5000000000u
 
@@ -408,13 +410,30 @@ earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* What is due while the device's IO runs.  @return when to look again. */
+/* Lets the device rest until the program starts, or goes on.  With the lock, which it gives up meanwhile. */
+static void
+rest(struct dx_alsa_stream *stream)
+{
+    stream->is_wanted = false;
+    stream->is_placed = false;
+    stop_io(stream);
+}
+
+/* What is due while the device's IO runs; with the lock, which it may give up.  @return when to look again. */
 static uint64_t
 help_running(struct dx_alsa_stream *stream, uint64_t now)
 {
     const bool is_running =
         stream->state == DX_ALSA_STATE_RUNNING || stream->state == DX_ALSA_STATE_DRAINING;
     uint64_t look = DX_NEVER;
+    if (!is_running && !stream->rest_ns)
+        stream->rest_ns = now + REST_NS;
+    if (!is_running && now >= stream->rest_ns) {
+        rest(stream);
+        return DX_NEVER;
+    }
+    if (!is_running)
+        look = stream->rest_ns;
     if (is_running && !stream->is_placed) {
         dx_alsa_time_place(stream, now);
         dx_alsa_time_set_alarm(stream, now, false);
@@ -424,10 +443,11 @@ help_running(struct dx_alsa_stream *stream, uint64_t now)
     if (stream->is_muted && now >= stream->muted_until_ns)
         unmute(stream);
     if (stream->is_muted)
-        look = stream->muted_until_ns;
-    if (dx_alsa_time_is_moving(stream) && stream->refill_ns) {
+        look = earlier(look, stream->muted_until_ns);
+    if (dx_alsa_time_is_moving(stream)) { // an xrun of a program that does nothing is seen here
         dx_alsa_time_move(stream, now);
-        look = earlier(look, now + stream->refill_ns);
+        dx_alsa_time_set_alarm(stream, now, false);
+        look = earlier(look, now + (stream->refill_ns ? stream->refill_ns : REST_NS));
     }
     return look;
 }

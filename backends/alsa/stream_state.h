@@ -81,6 +81,7 @@ struct dx_alsa_stream {
     dx_client *starting; // while starting it waits for a driver
     int start_error;  // negative errno of the last start
     uint64_t stop_ns; // when to stop what is not wanted
+    uint64_t rest_ns; // when to stop it for a program that does not start, or go on; 0: not yet known
     uint64_t give_up_ns; // when a supervisor that is gone counts as an error
 };
 

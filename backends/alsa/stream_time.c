@@ -11,8 +11,11 @@ void
 dx_alsa_time_enter(struct dx_alsa_stream *stream, enum dx_alsa_state state)
 {
     stream->state = state;
+    stream->rest_ns = 0;
     if (state == DX_ALSA_STATE_SETUP || state == DX_ALSA_STATE_XRUN || state == DX_ALSA_STATE_GONE)
         dx_alsa_frames_silence(stream);
+    if (state == DX_ALSA_STATE_XRUN)
+        dx_alsa_helper_signal(stream); // its program may leave it at that
 }
 
 void

@@ -287,6 +287,61 @@ a_pause_loses_and_repeats_nothing(void)
     expect_silence(expect_numbers(again, count + 1u, BUFFER_FRAMES + 20000u - count), end);
 }
 
+/* Waits for the device's IO to run, or not to. */
+static void
+wait_for_io(bool is_running)
+{
+    const uint64_t end = rig_now_ns() + 20u * SECOND_NS;
+    dx_device_info info = {.size = sizeof info};
+    do {
+        sleep_ms(20);
+        CHECK_EQ(dx_device_get_info(rig_device(), &info), kIOReturnSuccess);
+        CHECK(rig_now_ns() < end);
+    } while (info.is_running != is_running);
+}
+
+static void
+what_is_prepared_or_paused_for_long_lets_the_device_rest(void)
+{
+    snd_pcm_t *const pcm = open_player(0);
+    wait_for_io(true);
+    wait_for_io(false);
+    CHECK_EQ(snd_pcm_state(pcm), SND_PCM_STATE_PREPARED);
+    write_numbers(pcm, 1, BUFFER_FRAMES); // starts it
+    wait_for_io(true);
+    sleep_ms(50);
+    CHECK_ALSA(snd_pcm_pause(pcm, 1));
+    const snd_pcm_sframes_t available = CHECK_ALSA(snd_pcm_avail(pcm));
+    wait_for_io(false);
+    CHECK_EQ(snd_pcm_state(pcm), SND_PCM_STATE_PAUSED);
+    CHECK_EQ(snd_pcm_avail(pcm), available);
+
+    start_recorder();
+    CHECK_ALSA(snd_pcm_pause(pcm, 0));
+    CHECK_ALSA(snd_pcm_drain(pcm));
+    CHECK_ALSA(snd_pcm_close(pcm));
+    const uint32_t end = stop_recorder();
+    const uint32_t at = find_sound(0, end);
+    const uint32_t first = (uint32_t)(recording[at].left / UNIT);
+    CHECK_EQ(first, (uint32_t)available + 1u); // what was heard before is not heard again, the rest is
+    expect_silence(expect_numbers(at, first, BUFFER_FRAMES - (uint32_t)available), end);
+}
+
+static void
+an_xrun_that_is_left_alone_lets_the_device_rest(void)
+{
+    snd_pcm_t *const pcm = open_player(0);
+    write_numbers(pcm, 1, BUFFER_FRAMES);
+    wait_for_io(true);
+    wait_for_io(false); // it runs dry first
+    CHECK_EQ(snd_pcm_avail(pcm), -EPIPE);
+    CHECK_ALSA(snd_pcm_prepare(pcm));
+    write_numbers(pcm, 1, BUFFER_FRAMES);
+    wait_for_io(true);
+    CHECK_ALSA(snd_pcm_drain(pcm));
+    CHECK_ALSA(snd_pcm_close(pcm));
+}
+
 static void
 what_is_written_in_a_pause_is_heard_after_it(void)
 {
@@ -640,6 +695,8 @@ main(void)
     RUN(what_is_rewound_and_not_written_again_is_not_heard);
     RUN(frames_that_are_skipped_are_silent);
     RUN(a_pause_loses_and_repeats_nothing);
+    RUN(what_is_prepared_or_paused_for_long_lets_the_device_rest);
+    RUN(an_xrun_that_is_left_alone_lets_the_device_rest);
     RUN(what_is_written_in_a_pause_is_heard_after_it);
     RUN(what_is_dropped_is_not_heard);
     RUN(a_reset_drops_what_is_written_and_goes_on);
