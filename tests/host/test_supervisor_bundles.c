@@ -388,6 +388,69 @@ a_driver_that_crashes_in_its_handler_is_named_and_started_again(void)
     play_on_faulty("crash in the handler", "SIGABRT");
 }
 
+/* Whether an incident has a cause, and the longest of what was measured for it. */
+static bool
+has_cause(struct caller *caller, const char *uid, const char *cause, uint64_t *ret_ns)
+{
+    struct dx_message answer;
+    CHECK_EQ(ask(caller, request_about(DX_OP_INCIDENTS, uid), NULL, 0, &answer), kIOReturnSuccess);
+    OSArray *const incidents = dx_wire_get_array(answer.body, "incidents");
+    bool is_found = false;
+    *ret_ns = 0;
+    for (size_t i = 0; i < OSArrayGetCount(incidents); i++) {
+        const OSDictionary *const incident = OSArrayGetObject(incidents, i);
+        const OSDictionary *const intervals = dx_wire_get_dictionary(incident, "intervals");
+        const uint64_t ns = intervals ? dx_wire_get_number(intervals, cause, 0) : 0;
+        if (strcmp(dx_wire_get_string(incident, "cause"), cause) != 0)
+            continue;
+        is_found = true;
+        *ret_ns = ns > *ret_ns ? ns : *ret_ns;
+    }
+    dx_message_finish(&answer);
+    return is_found;
+}
+
+/* Plays on a device that is late once, for 300 ms. */
+static void
+expect_cause(const char *fault, bool stands_still, const char *cause)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    uint64_t ns;
+    begin(&machine, &caller, &lane);
+    add_fault(&machine, &caller, "late", fault);
+    wait_listed(&caller, "late", true);
+    CHECK_EQ(open_session(&caller, "late", 2, &lane, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_START, 2), NULL, 0, NULL), kIOReturnSuccess);
+    if (stands_still) {
+        const pid_t driver = (pid_t)describe_number(&caller, "late", "pid");
+        sleep_ms(200);
+        CHECK_EQ(kill(driver, SIGSTOP), 0);
+        sleep_ms(300);
+        CHECK_EQ(kill(driver, SIGCONT), 0);
+    }
+    const int64_t end_ms = now_ms() + 20000;
+    while (!has_cause(&caller, "late", cause, &ns) || ns < 200000000) {
+        CHECK(now_ms() < end_ms);
+        sleep_ms(50);
+    }
+    CHECK_EQ(ask(&caller, request_of(DX_OP_CLOSE, 2), NULL, 0, NULL), kIOReturnSuccess);
+    end(&machine, &caller, &lane);
+}
+
+static void
+a_handler_that_takes_too_long_is_the_cause(void)
+{
+    expect_cause("slow handler", false, "handler over time");
+}
+
+static void
+a_process_that_stood_still_woke_late(void)
+{
+    expect_cause("none", true, "late wake");
+}
+
 static void
 a_driver_that_hangs_in_a_setter_keeps_nobody_else_waiting(void)
 {
@@ -425,6 +488,8 @@ main(void)
     RUN(a_driver_that_says_no_has_failed_at_once);
     RUN(a_driver_that_does_not_stop_is_killed);
     RUN(a_driver_that_crashes_in_its_handler_is_named_and_started_again);
+    RUN(a_handler_that_takes_too_long_is_the_cause);
+    RUN(a_process_that_stood_still_woke_late);
     RUN(a_driver_that_hangs_in_start_is_killed_after_10_s);
     RUN(a_driver_that_hangs_in_a_setter_keeps_nobody_else_waiting);
     RUN(a_driver_that_crashes_at_load_or_exits_is_given_up_with_a_sentence);

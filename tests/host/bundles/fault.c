@@ -199,8 +199,19 @@ scribble(void)
 }
 
 static void
+be_slow_once(void)
+{
+    static unsigned calls;
+    const struct timespec time = {.tv_nsec = 300000000};
+    if (++calls == 20)
+        (void)nanosleep(&time, NULL);
+}
+
+static void
 go_wrong(const struct fault *fault, IOUserAudioIOOperation operation)
 {
+    if (is_fault(fault, "slow handler"))
+        be_slow_once();
     if (is_fault(fault, "spin in the handler"))
         for (volatile unsigned turn = 0;; turn++)
             ;
