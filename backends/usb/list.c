@@ -256,8 +256,8 @@ dx_usb_explain(int error, const char *name, const char *node, char why[256])
     case -EACCES:
     case -EPERM:
         (void)snprintf(why, 256,
-                       "%s: no right to open %s: install the udev rule 70-dextral-usb.rules, be logged in at this "
-                       "machine or in the group that it names, and plug the adapter in again",
+                       "%s: no right to open %s: install 70-dextral-usb.rules where udev looks (/etc/udev/rules.d), be "
+                       "logged in at this machine or in the group plugdev, and plug the adapter in again",
                        name, node);
         break;
     case -EBUSY:
