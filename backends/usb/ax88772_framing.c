@@ -12,9 +12,10 @@
 /* What stands where a frame has ended; from bad to good. */
 enum follower {
     NOTHING_FITS,
-    CUT_OFF,       // the transfer ends before one can tell
-    FLAGGED_FITS,  // a header with flags: of any words every 2048th looks like one
-    FITS           // a header, or just the end of the transfer
+    CUT_OFF,      // the transfer ends before one can tell
+    END,          // the transfer ends right there
+    FLAGGED_FITS, // a header with flags: of any words every 2048th looks like one
+    FITS          // a header
 };
 
 /* relaxed: whoever reads counters wants a recent value, and nothing else with it. */
@@ -67,7 +68,7 @@ find_follower(const struct dx_ax88772_receiver *r, uint32_t at)
         if (word & LENGTH_MASK)
             return is_plain ? FITS : FLAGGED_FITS;
     }
-    return at < r->size ? CUT_OFF : is_plain ? FITS : FLAGGED_FITS;
+    return at < r->size ? CUT_OFF : END;
 }
 
 /* The same behind a frame whose header stands at `at`; CUT_OFF as well where its own end is not in the transfer. */
@@ -95,18 +96,26 @@ find_header(const struct dx_ax88772_receiver *r, uint32_t from, bool must_be_pla
     return UINT32_MAX;
 }
 
-/* Goes to the most credible header from here on, or to the end. */
+/*
+ * Goes to the most credible header from here on, or to the end. With flags one must be followed by another: a thousand tries are
+ * a chance of everything else.
+ */
 static DX_REALTIME void
 search(struct dx_ax88772_receiver *r, uint32_t from)
 {
-    uint32_t at = find_header(r, from, true, FITS);
+    uint32_t at = find_header(r, from, true, END);
     if (at == UINT32_MAX)
         at = find_header(r, from, true, CUT_OFF);
     if (at == UINT32_MAX)
         at = find_header(r, from, false, FLAGGED_FITS);
-    if (at == UINT32_MAX)
-        at = find_header(r, from, false, CUT_OFF);
     r->at = at == UINT32_MAX ? r->size : at;
+}
+
+/* Headers stand where they are looked for. */
+static DX_REALTIME void
+become_sure(struct dx_ax88772_receiver *r)
+{
+    r->is_lost = r->is_unsure = r->is_continued = false;
 }
 
 /* The same for a whole transfer: but for the first one after a gap, one that continues nothing begins with a header. */
@@ -114,19 +123,25 @@ static DX_REALTIME void
 search_from_begin(struct dx_ax88772_receiver *r)
 {
     const uint32_t word = get_word(r->data);
-    if (word_is_plain(word) && length_is_frame(word & LENGTH_MASK)) {
-        r->is_unsure = false;
+    const bool is_frame = word_is_header(word) && length_is_frame(word & LENGTH_MASK);
+    if (is_frame && word_is_plain(word)) {
+        become_sure(r);
         r->at = 0;
-    } else {
-        search(r, 0);
+        return;
     }
+    search(r, 0);
+    if (r->at == r->size && is_frame && find_follower_of_frame(r, 0) >= END)
+        r->at = 0;
 }
 
-/* Chance makes words with flags, but not two plain headers at the right distance: where these are, those are none. */
+/*
+ * A header with flags may be chance; a plain one is not, all the less with something behind it. Where there is a plain one,
+ * in a stream that has had no flags so far, the other is none.
+ */
 static DX_REALTIME bool
 is_contradicted(const struct dx_ax88772_receiver *r)
 {
-    return find_header(r, r->is_continued ? 0 : r->at, true, FITS) != UINT32_MAX;
+    return find_header(r, r->is_continued ? 0 : r->at, true, r->has_flags ? END : CUT_OFF) != UINT32_MAX;
 }
 
 static DX_REALTIME void
@@ -149,7 +164,7 @@ begin_anew(struct dx_ax88772_receiver *r, uint32_t from, struct dx_nic_counters 
 {
     add(&counters->lost_sync, 1);
     drop_begun(r, counters);
-    r->is_unsure = true;
+    r->is_lost = r->is_unsure = true;
     if (!r->is_continued) {
         search(r, from);
         return;
@@ -210,22 +225,21 @@ dx_ax88772_begin(struct dx_ax88772_receiver *r, const uint8_t *data, uint32_t si
     r->data = data;
     r->size = size;
     r->at = 0;
-    r->is_continued = false;
     if (r->is_reset) {
         if (r->frame_size || r->head_have)
             add(&counters->lost_sync, 1);
         drop_begun(r, counters);
         r->is_reset = false;
-        r->is_unsure = true;
+        r->is_lost = true;
     }
+    r->is_continued = r->frame_size || r->head_have;
+    r->is_unsure = r->is_continued || r->is_lost;
     if (begins_anew(r)) {
         add(&counters->lost_sync, 1);
         drop_begun(r, counters);
-        r->is_unsure = false;
-    } else if (r->frame_size || r->head_have) {
-        r->is_unsure = r->is_continued = true;
-    } else if (size >= DX_AX88772_HEADER_BYTES) {
-        if (r->is_unsure)
+        become_sure(r);
+    } else if (!r->is_continued && size >= DX_AX88772_HEADER_BYTES) {
+        if (r->is_lost)
             search_from_begin(r);
         else
             r->is_unsure = !word_is_plain(get_word(data));
@@ -291,7 +305,8 @@ take_whole(struct dx_ax88772_receiver *r, uint32_t length, struct dx_nic_counter
         memcpy(r->frame, r->data + begin, length);
         return false;
     }
-    r->is_unsure = r->is_continued = false;
+    r->has_flags = r->has_flags || follower == FLAGGED_FITS;
+    become_sure(r);
     return is_frame;
 }
 
@@ -324,7 +339,8 @@ confirm_filled(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
     switch (find_follower(r, r->at)) {
     case FLAGGED_FITS:
         if (!is_contradicted(r)) {
-            r->is_unsure = r->is_continued = false;
+            r->has_flags = true;
+            become_sure(r);
             return true;
         }
         __attribute__((fallthrough));
@@ -334,8 +350,9 @@ confirm_filled(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
         return false;
     case CUT_OFF:
         return false; // the header's rest will tell
+    case END:
     case FITS:
-        r->is_unsure = r->is_continued = false;
+        become_sure(r);
         return true;
     }
     return false;

@@ -19,8 +19,10 @@ struct dx_ax88772_receiver {
     uint32_t frame_size; // of the frame that is put together; 0: none
     uint32_t frame_have; // bytes of it
     uint32_t head_have;  // bytes of the header that is read
-    bool is_unsure;      // nothing has shown yet that headers stand where they are looked for
-    bool is_continued;   // what is read began in an earlier transfer, and nothing has shown yet that this one goes on with it
+    bool is_lost;        // headers have to be searched for
+    bool is_unsure;      // nothing in this transfer has shown yet that headers stand where they are looked for
+    bool is_continued;   // and what is read began in an earlier one
+    bool has_flags;      // headers have had bits beside the length
     bool may_pad;        // the last frame was odd, and its transfer ended without a pad byte
     bool is_reset;       // dx_ax88772_reset_receiver() was called
     uint8_t head[DX_AX88772_HEADER_BYTES];
