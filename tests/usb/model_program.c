@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -72,6 +73,11 @@ read_counter(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed); // of the same thread
 }
 
+/* What came to the echo, and what it could not send back. */
+static struct echoed {
+    _Atomic uint64_t received, failed;
+} *echoed;
+
 /* The model's last call: it takes its counters with it. */
 static void
 print_and_destroy(struct dx_usb_model *model)
@@ -82,6 +88,9 @@ print_and_destroy(struct dx_usb_model *model)
                  (unsigned long long)read_counter(&counters->received), (unsigned long long)read_counter(&counters->sent),
                  (unsigned long long)read_counter(&counters->filtered), (unsigned long long)read_counter(&counters->deaf),
                  (unsigned long long)read_counter(&counters->overrun), (unsigned long long)read_counter(&counters->bad));
+    if (echoed)
+        (void)printf("echo: %llu came, %llu could not go back\n", (unsigned long long)read_counter(&echoed->received),
+                     (unsigned long long)read_counter(&echoed->failed));
     if (complaint)
         (void)printf("model: deaf: %s\n", complaint);
     (void)fflush(stdout);
@@ -112,10 +121,12 @@ echo(const struct program *program)
         const ssize_t n = recvfrom(fd, bytes, sizeof bytes - 1, 0, (struct sockaddr *)&from, &length);
         if (n < 0)
             continue;
+        (void)atomic_fetch_add_explicit(&echoed->received, 1, memory_order_relaxed);
         bytes[n] = '\0';
         if (strncmp((const char *)bytes, "group ", 6) == 0)
             (void)inet_pton(AF_INET, (const char *)bytes + 6, &from.sin_addr);
-        (void)sendto(fd, bytes, (size_t)n, 0, (const struct sockaddr *)&from, sizeof from);
+        if (sendto(fd, bytes, (size_t)n, 0, (const struct sockaddr *)&from, sizeof from) != n)
+            (void)atomic_fetch_add_explicit(&echoed->failed, 1, memory_order_relaxed);
     }
 }
 
@@ -135,6 +146,9 @@ open_wire(const struct program *program)
     if (program->address && (inet_pton(AF_INET, program->address, &address) != 1 ||
                              dx_model_wire_set_address(name, ntohl(address.s_addr), 24, why) < 0))
         die(program->address, "cannot be set");
+    if (program->echo_port &&
+        (echoed = mmap(NULL, sizeof *echoed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) == MAP_FAILED)
+        die("the echo", strerror(errno));
     if (program->echo_port && fork() == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         echo(program);

@@ -137,6 +137,18 @@ set_up_interface(void)
     (void)close(fd);
 }
 
+/* Before there is an interface: what Debian's kernel has instead drops what has waited for long, and a machine that is emulated, on
+ * a busy one, makes it wait. */
+static void
+queue_without_dropping(void)
+{
+    static const char kind[] = "pfifo_fast";
+    const int fd = open("/proc/sys/net/core/default_qdisc", O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_EQ(write(fd, kind, sizeof kind - 1), sizeof kind - 1);
+    (void)close(fd);
+}
+
 /* ---- datagrams ---- */
 
 static void
@@ -320,11 +332,31 @@ end_model(void)
     return how;
 }
 
-/* What failed is told with what the model has seen. */
+static void
+print_file(const char *path)
+{
+    char text[4096];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text);
+    if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0)
+        return;
+    (void)close(fd);
+}
+
+/* What failed is told with what the model and the kernel have seen. */
 static void
 end_model_before_the_end(int number)
 {
     (void)number;
+    print_file("/proc/net/dev");
+    print_file("/proc/net/snmp");
+    char path[64];
+    sleep(1);
+    (void)snprintf(path, sizeof path, "/proc/%d/net/dev", (int)model);
+    print_file(path);
+    (void)snprintf(path, sizeof path, "/proc/%d/net/snmp", (int)model);
+    print_file(path);
+    print_file("/proc/net/softnet_stat");
     (void)end_model();
 }
 
@@ -334,6 +366,7 @@ main(int argc, char **argv)
     CHECK(argc >= 4);
     const char *const driver = argv[1];
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    queue_without_dropping();
     model = start_model(argv + 2, argc - 2);
     (void)signal(SIGABRT, end_model_before_the_end);
     wait_for(find_interface, driver, "interface");
