@@ -242,6 +242,16 @@ gap_cannot_be_seen(uint32_t gap, uint32_t gap_end, uint32_t transfer_end)
     return gap_end + missing == transfer_end || gap_end + missing == transfer_end + 1;
 }
 
+static bool
+begins_frame(uint32_t at)
+{
+    for (uint32_t i = 0; i < frame_count; i++)
+        if (frames[i].begin == at)
+            return true;
+    return false;
+}
+
+/* Between two gaps comes a transfer that can show the first one: it is full, or begins with a header. */
 static void
 try_gaps(struct input *input)
 {
@@ -256,7 +266,7 @@ try_gaps(struct input *input)
         const uint32_t begin = transfers[i].begin, end = transfers[i].end, how = take(&cuts);
         if (i + 1 == transfer_count || how % 4 != 3 || !is_unharmed) {
             receive(stream + begin, end - begin);
-            is_unharmed = true; // one lies between two gaps
+            is_unharmed |= end - begin == BURST || begins_frame(begin);
             continue;
         }
         is_unharmed = false;
