@@ -7,7 +7,6 @@
 #include "host/error.h"
 #include "host/plist.h"
 #include "host/store.h"
-#include "host/usb_match.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -240,8 +239,6 @@ add_all(const struct collecting *collecting, const OSDictionary *root)
         status = add_entitlement(collecting, keys[i], OSDictionaryGetObject(root, keys[i]));
     free(keys);
     OSObjectPtr const usb = OSDictionaryGetObject(root, DX_ENTITLEMENT_USB);
-    if (status == kIOReturnSuccess && usb)
-        status = dx_usb_check_entitlement(usb, collecting->name, collecting->error);
     if (status == kIOReturnSuccess && usb)
         collecting->to->usb = OSObjectRetain(usb);
     return status;

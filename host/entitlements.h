@@ -26,7 +26,7 @@
 struct dx_entitlements {
     char **texts;
     size_t count;
-    OSArray *usb; // +1: the value of DX_ENTITLEMENT_USB, checked; NULL: it is not there
+    OSObjectPtr usb; // +1: the value of DX_ENTITLEMENT_USB, whatever it is; NULL: it is not there
 };
 
 /**

@@ -314,12 +314,11 @@ check_entry_key(void *context, OSString *key, OSObjectPtr value)
     return checking->status != kIOReturnSuccess;
 }
 
-kern_return_t
-dx_usb_check_entitlement(OSObjectPtr value, const char *name, dx_error *error)
+static kern_return_t
+check_entitlement(OSObjectPtr value, dx_error *error)
 {
-    char place[256];
+    static const char place[] = "the bundle's entitlements: " DX_ENTITLEMENT_USB;
     const OSArray *const array = OSDynamicCast(OSArray, value);
-    (void)snprintf(place, sizeof place, "%.100s: %s", name, DX_ENTITLEMENT_USB);
     if (!array)
         return dx_error_set(error, kIOReturnBadArgument, "%s must be an array of dictionaries", place);
     for (size_t i = 0; i < OSArrayGetCount(array); i++) {
@@ -410,10 +409,14 @@ refuse_uncovered(const OSDictionary *personality, const char *name, const OSArra
 }
 
 kern_return_t
-dx_usb_check_entitled(const OSDictionary *personality, const char *name, const OSArray *entitled, dx_error *error)
+dx_usb_check_entitled(const OSDictionary *personality, const char *name, OSObjectPtr value, dx_error *error)
 {
     if (dx_usb_provider_class_of(personality) == DX_USB_NO_PROVIDER)
         return kIOReturnSuccess;
+    const kern_return_t status = value ? check_entitlement(value, error) : kIOReturnSuccess;
+    if (status != kIOReturnSuccess)
+        return status;
+    const OSArray *const entitled = value;
     const OSArray *const array = OSDynamicCast(OSArray, OSDictionaryGetObject(personality, "idProductArray"));
     struct products wanted = {0, 0};
     bool is_all = true;

@@ -70,19 +70,14 @@ enum dx_usb_provider_class dx_usb_provider_class_of(const OSDictionary *personal
 kern_return_t dx_usb_check_personality(const OSDictionary *personality, const char *place, dx_error *error);
 
 /**
- * Checks what com.apple.developer.driverkit.transport.usb says: an array of dictionaries.
- *
- * @param name  of the file, for the message.
- */
-kern_return_t dx_usb_check_entitlement(OSObjectPtr value, const char *name, dx_error *error);
-
-/**
- * Whether each device that a personality is for is one that the entitlement names.
+ * Whether each device that a personality is for is one that the entitlement names.  One that is for none needs none.
  *
  * @param name      of the personality, for the message.
- * @param entitled  as dx_usb_check_entitlement() has let it pass; NULL: the bundle has none.
+ * @param entitled  what com.apple.developer.driverkit.transport.usb says, expected to be an array of dictionaries; NULL:
+ *                  the bundle does not have it.
+ * @return kIOReturnSuccess; kIOReturnNotPermitted; kIOReturnBadArgument (what it says is not understood).
  */
-kern_return_t dx_usb_check_entitled(const OSDictionary *personality, const char *name, const OSArray *entitled,
+kern_return_t dx_usb_check_entitled(const OSDictionary *personality, const char *name, OSObjectPtr entitled,
                                     dx_error *error);
 
 /**
