@@ -2,10 +2,11 @@
 // In a machine with real USB: our adapter, by libusb, sends to an echo on its other side and gets all of it back. A thousand
 // datagrams a second both ways, every payload size, in order, none lost.
 //
-// usage: rig_adapter [--serve] [--by-fd] [--held-by DRIVER] [--capture FILE] [--packets N] VID:PID
+// usage: rig_adapter [--serve] [--by-fd] [--held-by DRIVER] [--capture FILE] [--unplug COMMAND --replug COMMAND] VID:PID
 //   --serve    echoes itself, on the interface of this machine that has 192.0.2.1; else somebody does, at port 5000 there
 //   --by-fd    opens the device's file, and goes on where neither /sys nor /dev are
 //   --held-by  waits until that kernel driver has the device, and at the end until it has it again
+//   --unplug   first runs until that shell command, in the midst of traffic, has unplugged it; --replug: and back
 
 #include "backends/net/stack.h"
 #include "backends/usb/adapter.h"
@@ -31,6 +32,8 @@
 #define OWN 0xc0000209u  // 192.0.2.9
 #define PORT 5000u
 #define SIZES (DX_UDP_MAX_BYTES + 1u)
+#define DATAGRAMS (2 * SIZES)
+#define UNPLUGGED_AT 500u
 #define PERIOD_NS 1000000u
 #define AHEAD 64u // datagrams under way at most
 #define WARM_NS 300000000u // nothing of the first datagrams comes back any more
@@ -43,7 +46,7 @@ struct rig {
     const char *device;
     const char *driver;
     const char *capture;
-    uint32_t packets;
+    const char *unplug, *replug;
     bool serves;
     bool is_by_fd;
     struct dx_adapter *adapter;
@@ -51,11 +54,12 @@ struct rig {
     _Atomic bool is_up;
     _Atomic bool is_done;
     _Atomic uint32_t gone;
+    _Atomic uint32_t received;
     /* The wire thread's. */
     bool was_up;
     struct dx_udp *socket;
     enum phase phase;
-    uint32_t sent, received;
+    uint32_t sent;
     uint64_t due_ns, begun_ns, ended_ns;
 };
 
@@ -102,6 +106,12 @@ serve(void)
 /* ---- ours ---- */
 
 static uint32_t
+count_received(const struct rig *rig)
+{
+    return atomic_load_explicit(&rig->received, memory_order_relaxed);
+}
+
+static uint32_t
 fill(uint8_t bytes[DX_UDP_MAX_BYTES], uint32_t number)
 {
     const uint32_t size = number % SIZES;
@@ -124,9 +134,9 @@ take_datagram(void *context, const struct dx_udp_datagram *datagram)
         CHECK_EQ(datagram->size, WARM_BYTES);
         return;
     }
-    CHECK_EQ(datagram->size, fill(expected, rig->received)); // the next one, or one was lost
+    CHECK_EQ(datagram->size, fill(expected, count_received(rig))); // the next one, or one was lost
     CHECK(memcmp(datagram->data, expected, datagram->size) == 0);
-    rig->received++;
+    (void)atomic_fetch_add_explicit(&rig->received, 1, memory_order_relaxed);
 }
 
 static void
@@ -140,11 +150,12 @@ send_next(struct rig *rig, uint64_t now)
     } else if (rig->phase == PHASE_WAITING) {
         rig->phase = PHASE_SENDING;
         rig->begun_ns = rig->due_ns = now;
-    } else if (rig->sent - rig->received >= AHEAD) {
+    } else if (rig->sent - count_received(rig) >= AHEAD) {
         rig->due_ns = now + PERIOD_NS; // the machine stood still: what it did not do meanwhile must not come at once
-    } else if (rig->sent < rig->packets) {
+    } else if (rig->sent < DATAGRAMS) {
         const uint32_t size = fill(bytes, rig->sent++);
-        CHECK_EQ(dx_udp_send(rig->socket, &to, bytes, size), 0);
+        const int error = dx_udp_send(rig->socket, &to, bytes, size);
+        CHECK(error == 0 || (rig->unplug && (error == -ENODEV || error == -ENETDOWN)));
         rig->due_ns += PERIOD_NS;
     } else {
         rig->due_ns = UINT64_MAX;
@@ -168,7 +179,7 @@ poll_rig(void *context, uint64_t now)
     rig->was_up = is_up;
     while (is_up && now >= rig->due_ns)
         send_next(rig, now);
-    if (rig->phase == PHASE_SENDING && rig->received == rig->packets) {
+    if (rig->phase == PHASE_SENDING && count_received(rig) == DATAGRAMS) {
         rig->phase = PHASE_DONE;
         rig->ended_ns = now;
         atomic_store_explicit(&rig->is_done, true, memory_order_release);
@@ -296,7 +307,7 @@ check_counters(const struct rig *rig)
 {
     const struct dx_nic_counters *const counters = dx_adapter_counters(rig->adapter);
     (void)printf("%u datagrams there and back in %.3f s; frames received %llu, sent %llu, gaps in sequence %llu\n",
-                 rig->received, (double)(rig->ended_ns - rig->begun_ns) * 1e-9,
+                 count_received(rig), (double)(rig->ended_ns - rig->begun_ns) * 1e-9,
                  (unsigned long long)read_counter(&counters->received),
                  (unsigned long long)read_counter(&counters->sent),
                  (unsigned long long)read_counter(&counters->bad_sequences));
@@ -304,7 +315,36 @@ check_counters(const struct rig *rig)
     CHECK_EQ(read_counter(&counters->bad_lengths), 0);
     CHECK_EQ(read_counter(&counters->lost_sync), 0);
     CHECK_EQ(read_counter(&counters->dropped), 0);
-    CHECK_EQ(atomic_load_explicit(&rig->gone, memory_order_relaxed), 0);
+}
+
+static void
+wait_until_done(const struct rig *rig)
+{
+    const uint64_t begun_ns = now_ns();
+    while (!atomic_load_explicit(&rig->is_done, memory_order_acquire)) {
+        if (now_ns() - begun_ns > PATIENCE_NS) {
+            (void)fprintf(stderr, "%u came back, and then nothing\n", count_received(rig));
+            abort();
+        }
+        nap();
+    }
+    check_counters(rig);
+}
+
+static void
+wait_until_unplugged(const struct rig *rig)
+{
+    const uint64_t begun_ns = now_ns();
+    while (count_received(rig) < UNPLUGGED_AT) {
+        CHECK(now_ns() - begun_ns < PATIENCE_NS);
+        nap();
+    }
+    CHECK_EQ(system(rig->unplug), 0);
+    while (atomic_load_explicit(&rig->gone, memory_order_relaxed) == 0) {
+        CHECK(now_ns() - begun_ns < PATIENCE_NS);
+        nap();
+    }
+    (void)printf("unplugged after %u datagrams\n", count_received(rig));
 }
 
 static void
@@ -327,17 +367,23 @@ run(struct rig *rig, struct dx_usb_device *device)
                  (double)(now_ns() - begun_ns) * 1e-9);
     make_stack(rig);
     dx_adapter_flush(rig->adapter);
-    while (!atomic_load_explicit(&rig->is_done, memory_order_acquire)) {
-        if (now_ns() - begun_ns > PATIENCE_NS) {
-            (void)fprintf(stderr, "%u sent, %u came back\n", rig->sent, rig->received);
-            abort();
-        }
-        nap();
-    }
-    check_counters(rig);
+    if (rig->unplug)
+        wait_until_unplugged(rig);
+    else
+        wait_until_done(rig);
     dx_adapter_close(rig->adapter);
+    CHECK_EQ(atomic_load_explicit(&rig->gone, memory_order_relaxed), rig->unplug ? 1 : 0);
     rig->adapter = NULL; // the stack's last words have nowhere to go
     dx_net_stack_destroy(atomic_exchange_explicit(&rig->stack, NULL, memory_order_relaxed));
+}
+
+/* And plugs it in again. */
+static void
+run_until_unplugged(struct rig rig)
+{
+    const struct dx_usb_entry entry = wait_for_device(&rig);
+    run(&rig, open_device(&rig, &entry));
+    CHECK_EQ(system(rig.replug), 0);
 }
 
 static void
@@ -346,7 +392,8 @@ read_options(struct rig *rig, int argc, char **argv)
     static const struct option options[] = {
         {"serve", no_argument, NULL, 's'},         {"by-fd", no_argument, NULL, 'f'},
         {"held-by", required_argument, NULL, 'h'}, {"capture", required_argument, NULL, 'c'},
-        {"packets", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0},
+        {"unplug", required_argument, NULL, 'u'},  {"replug", required_argument, NULL, 'r'},
+        {NULL, 0, NULL, 0},
     };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
@@ -362,8 +409,11 @@ read_options(struct rig *rig, int argc, char **argv)
         case 'c':
             rig->capture = optarg;
             break;
-        case 'p':
-            rig->packets = (uint32_t)strtoul(optarg, NULL, 10);
+        case 'u':
+            rig->unplug = optarg;
+            break;
+        case 'r':
+            rig->replug = optarg;
             break;
         default:
             exit(2);
@@ -376,12 +426,15 @@ read_options(struct rig *rig, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    static struct rig rig = {.packets = 2 * SIZES};
+    static struct rig rig;
     struct dx_usb_tap *tap = NULL;
     struct dx_usb_tap_counts counts = {0};
     read_options(&rig, argc, argv);
     if (rig.serves)
         serve();
+    if (rig.unplug)
+        run_until_unplugged(rig);
+    rig.unplug = NULL;
     const struct dx_usb_entry entry = wait_for_device(&rig);
     (void)printf("%s %s, held by %s\n", entry.path, entry.name,
                  *entry.kernel_drivers ? entry.kernel_drivers : "nobody");

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # One case in a virtual machine that has real USB: usb-rig boots a kernel of its own for it.
-# usage: test_rig.sh ROOT RIG_KERNEL_OR_RIG_ADAPTER USB_MODEL NAME
+# usage: test_rig.sh ROOT RIG_PROGRAM USB_MODEL NAME
 
 set -euo pipefail
 root=$1 rig_program=$2 usb_model=$3 name=$4
@@ -46,12 +46,59 @@ gadget() {
     run "${options[@]}" -- "$rig_program" --serve "${@:3}" "$id"
 }
 
+# What a gadget's controller is bound by; without it the gadget is unplugged.
+udc=/sys/kernel/config/usb_gadget/rig/UDC
+
+unplug=()
+
 # vhci ID MODEL_ARGUMENT...: our adapter drives one of our models, by libusb all the same
 vhci() {
     cat >"$work/setup.sh" <<SETUP
-usb_model --vhci 0 --tap wire --address 192.0.2.1 --echo 5000 ${*:2} &
+while :; do
+    usb_model --vhci 0 --tap wire --address 192.0.2.1 --echo 5000 ${*:2}
+done &
 SETUP
-    run --module vhci-hcd --module tun --setup "$work/setup.sh" -- "$rig_program" "$1"
+    run --module vhci-hcd --module tun --setup "$work/setup.sh" -- "$rig_program" "${unplug[@]}" "$1"
+}
+
+# command: `dextral usb` as its users meet it, root and nobody, with a gadget that the kernel's driver holds
+command_line() {
+    cat >"$work/guest.sh" <<'GUEST'
+set -eu
+share=$1
+export LD_LIBRARY_PATH=$2
+cd /tmp
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
+until readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q cdc_ncm; do usleep 20000; done
+dextral usb list >list
+cat list
+grep -qE '^1-1 +1d6b:0103 +high +usb-rig ncm gadget +cdc-ncm +cdc_ncm +yes' list || fail "usb list"
+dextral usb list --json | tr -d '\n ' >json
+grep -q '"driver":"cdc-ncm"' json && grep -q '"may-open":true' json || fail "usb list --json: $(cat json)"
+dextral usb capture --seconds 1 --frames "$share/adapter.pcapng" 2>said || fail "usb capture: $(cat said)"
+cat said
+readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q cdc_ncm || fail "the kernel's driver is not back"
+ping -c 1 -w 5 192.0.2.1 >/dev/null || fail "the gadget's side is gone"
+nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
+chmod 660 /dev/bus/usb/001/*
+$nobody dextral usb list >list 2>said
+grep -qE 'cdc_ncm +no$' list && grep -q 'no right to open /dev/bus/usb' said || fail "of nobody: $(cat list said)"
+code=0
+$nobody dextral usb capture --device 1-1 never.pcapng 2>said || code=$?
+[ "$code" = 4 ] && grep -q 70-dextral-usb.rules said || fail "capture of nobody: $code, $(cat said)"
+[ ! -e never.pcapng ] || fail "it left a file"
+echo >/sys/kernel/config/usb_gadget/rig/UDC
+code=0
+dextral usb capture never.pcapng 2>said || code=$?
+[ "$code" = 2 ] || fail "capture of nothing: $code, $(cat said)"
+echo ok
+GUEST
+    run --gadget ncm --module cdc_ncm --share "$work" --add "$rig_program:rig/bin/dextral" \
+        --add "$(command -v setpriv):rig/bin/setpriv" -- \
+        /bin/sh /share/guest.sh /share "$(realpath -- "$(dirname -- "$rig_program")/..")"
 }
 
 # captured: what tshark makes of the capture of a run
@@ -76,6 +123,12 @@ gadget_ncm) gadget ncm "" --capture /share/adapter.pcapng && captured ;;
 gadget_ecm) gadget ecm "" ;;
 gadget_held) gadget ncm cdc_ncm --held-by cdc_ncm ;;
 gadget_by_file) gadget ecm cdc_ether --held-by cdc_ether --by-fd ;;
+gadget_command) command_line && captured ;;
+gadget_unplugged) gadget ncm "" --unplug "echo >$udc" --replug "ls /sys/class/udc >$udc" ;;
+vhci_unplugged)
+    unplug=(--unplug 'echo 0 >/sys/devices/platform/vhci_hcd.0/detach' --replug true)
+    vhci 0b95:772b --strict ax88772
+    ;;
 vhci_ax88772) vhci 0b95:772b --strict ax88772 ;;
 vhci_ncm) vhci 1d6b:0103 --strict --ntb32 ncm ;;
 vhci_ecm) vhci 1d6b:0104 --strict ecm ;;
