@@ -749,7 +749,8 @@ dx_usb_open_usbip(int socket, uint32_t device_id, enum dx_usb_speed speed, struc
     const char *what = "an event";
     const int result = client->news_fd < 0 ? -errno : introduce(client, &what);
     if (result < 0) {
-        (void)snprintf(why, 256, "%s: %s", what, client->death ? client->death : strerror(-result));
+        const bool is_gone = result == -ENODEV && client->death;
+        (void)snprintf(why, 256, "%s: %s", what, is_gone ? client->death : strerror(-result));
         dx_usb_close(&client->device);
         return result;
     }
