@@ -10,6 +10,7 @@
 // A figure is noise where the medians of the first and the second half of its batches differ by more than half.
 
 #include "backends/usb/ax88772_framing.h"
+#include "backends/usb/ncm_framing.h"
 #include "bench.h"
 
 #include <stdio.h>
@@ -107,8 +108,120 @@ ax88772_make(struct work *work)
     }
 }
 
+/* ---- CDC-NCM: blocks of 16384 bytes and 40 frames, as the Linux gadget takes and makes them ---- */
+
+static struct dx_ncm_sender ncm_sender;
+static struct dx_ncm_receiver ncm_receiver = {.max_block = TRANSFER_BYTES, .max_frame = DX_FRAME_MAX};
+
+static uint32_t
+ncm_frame(const uint8_t *const *frames, const uint32_t *sizes, uint32_t count, uint8_t *out, uint32_t *ret_size)
+{
+    return dx_ncm_send(&ncm_sender, frames, sizes, count, out, ret_size);
+}
+
+static uint32_t
+ncm_unframe(const uint8_t *data, uint32_t size, dx_frame_sink sink, void *context)
+{
+    const uint8_t *frame;
+    uint32_t frame_size, count = 0;
+    dx_ncm_begin(&ncm_receiver, data, size);
+    for (; dx_ncm_next(&ncm_receiver, &frame, &frame_size, &counters); count++)
+        sink(context, frame, frame_size);
+    return count;
+}
+
+/* A transfer for each that `frame` makes. */
+static void
+make_each(struct work *work, uint32_t (*frame)(const uint8_t *const *frames, const uint32_t *sizes, uint32_t count,
+                                               uint8_t *out, uint32_t *ret_size))
+{
+    uint8_t *place = work->transfers[0].bytes;
+    work->transfer_count = 0;
+    for (uint32_t done = 0; done < FRAMES;) {
+        struct transfer *const transfer = &work->transfers[work->transfer_count++];
+        transfer->bytes = place;
+        done += frame(work->frames + done, work->sizes + done, FRAMES - done, place, &transfer->size);
+        place += transfer->size;
+    }
+}
+
+static void
+begin_ncm(bool is_ntb32)
+{
+    static const uint8_t told[DX_NCM_PARAMETERS_BYTES] = {
+        [0] = 28, [2] = 3, [5] = 0x40, [8] = 4, [12] = 4, [17] = 0x40, [20] = 4, [24] = 4};
+    ncm_sender = (struct dx_ncm_sender){
+        .parameters = dx_ncm_read_parameters(told, DX_FRAME_MAX),
+        .max_frame = DX_FRAME_MAX,
+        .packet = 512,
+        .is_ntb32 = is_ntb32,
+    };
+}
+
+static void
+ncm16_make(struct work *work)
+{
+    begin_ncm(false);
+    make_each(work, ncm_frame);
+}
+
+static void
+ncm32_make(struct work *work)
+{
+    begin_ncm(true);
+    make_each(work, ncm_frame);
+}
+
+/* ---- CDC-ECM: a frame is a transfer ---- */
+
+static void *ecm;
+
+static uint32_t
+ecm_frame(const uint8_t *const *frames, const uint32_t *sizes, uint32_t count, uint8_t *out, uint32_t *ret_size)
+{
+    bool ends_short;
+    return dx_nic_ecm.frame(ecm, frames, sizes, count, out, ret_size, &ends_short);
+}
+
+static uint32_t
+ecm_unframe(const uint8_t *data, uint32_t size, dx_frame_sink sink, void *context)
+{
+    return dx_nic_ecm.receive(ecm, data, size, sink, context, &counters);
+}
+
+/* The driver of an adapter with packets of 512 bytes. */
+static void
+begin_ecm(void)
+{
+    static uint8_t bytes[] = {
+        9, 2, 59, 0, 2, 1, 0, 0x80, 50,                     // configuration
+        9, 4, 0, 0, 0, 2, 6, 0, 0,                          // interface 0: communication
+        13, 0x24, 0x0f, 0, 0, 0, 0, 0, 0xea, 0x05, 0, 0, 0, // 1514 bytes
+        5, 0x24, 0x06, 0, 1,                                // its data is on the next one
+        9, 4, 1, 0, 2, 0x0a, 0, 0, 0, 7, 5, 0x81, 2, 0, 2, 0, 7, 5, 0x02, 2, 0, 2, 0,
+    };
+    const struct dx_usb_device device = {.configurations = {{bytes, sizeof bytes}}, .configuration_count = 1};
+    struct dx_nic_info info;
+    char why[256];
+    ecm = bench_allocate(dx_nic_ecm.bytes);
+    memset(ecm, 0, dx_nic_ecm.bytes);
+    if (dx_nic_ecm.probe(ecm, &device, &info, why) != 0)
+        bench_die(why);
+}
+
+static void
+ecm_make(struct work *work)
+{
+    if (!ecm)
+        begin_ecm();
+    make_each(work, ecm_frame);
+}
+
 static const struct framing framings[] = {
     {"ax88772", ax88772_make, ax88772_frame, ax88772_unframe},
+    {"ncm-16", ncm16_make, ncm_frame, ncm_unframe},
+    {"ncm-32", ncm32_make, ncm_frame, ncm_unframe},
+    {"ecm", ecm_make, ecm_frame, ecm_unframe},
 };
 
 enum { FRAMING_COUNT = sizeof framings / sizeof framings[0] };
@@ -264,5 +377,6 @@ main(int argc, char **argv)
     free(source);
     free(stream);
     free(work.out);
+    free(ecm);
     return bench_exit_status();
 }
