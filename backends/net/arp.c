@@ -150,8 +150,9 @@ ask(struct dx_net_stack *stack, struct dx_neighbour *entry)
 static void
 look_at_waiting(struct dx_net_stack *stack)
 {
-    struct dx_waiting *slot;
-    for (uint64_t ticket = 0; (slot = first_waiting(stack, 0, ticket)); ticket = slot->ticket + 1) {
+    const struct dx_waiting *slot;
+    for (uint64_t ticket = 0; (slot = first_waiting(stack, 0, ticket));) {
+        ticket = slot->ticket + 1; // now: once it is sent, or dropped, the slot is another's
         const uint32_t next_hop = atomic_load_explicit(&slot->next_hop, memory_order_relaxed);
         uint64_t mac;
         if (dx_arp_find(stack, next_hop, &mac)) { // the answer came just when it was put there

@@ -3,6 +3,8 @@
 
 #include "tests/net/namespaces.h"
 
+#include "tests/break_rules.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -101,6 +103,16 @@ let_pass(void)
     (void)rig_run(50 * MS, NULL);
 }
 
+static int
+send_to(struct dx_udp *udp, uint32_t to, uint16_t port, const void *data, uint32_t size)
+{
+    int error = 0;
+    BREAK_RULES_BEGIN("the kernel's sockets are system calls, as docs/design/net.md says")
+    error = dx_udp_send(udp, &(struct dx_udp_address){to, port}, data, size);
+    BREAK_RULES_END
+    return error;
+}
+
 static void
 fill(uint8_t *data, uint32_t size)
 {
@@ -120,7 +132,7 @@ datagrams_of_every_size_go_both_ways(void)
         CHECK(wait_for(size + 1));
         CHECK_EQ(heard[0].size, size);
         CHECK(memcmp(heard[0].bytes, data, size) == 0);
-        CHECK_EQ(dx_udp_send(udp, &(struct dx_udp_address){PEER_IP, 4000}, data, size), 0);
+        CHECK_EQ(send_to(udp, PEER_IP, 4000, data, size), 0);
         CHECK(peer_gets(peer));
         CHECK_EQ(got_size, size);
         CHECK(memcmp(got, data, size) == 0);
@@ -130,7 +142,7 @@ datagrams_of_every_size_go_both_ways(void)
     CHECK_EQ(heard[0].to, OUR_IP);
     CHECK_EQ(ntohl(got_from.sin_addr.s_addr), OUR_IP);
     CHECK_EQ(ntohs(got_from.sin_port), 5004);
-    CHECK_EQ(dx_udp_send(udp, &(struct dx_udp_address){PEER_IP, 4000}, data, DX_UDP_MAX_BYTES + 1), -EMSGSIZE);
+    CHECK_EQ(send_to(udp, PEER_IP, 4000, data, DX_UDP_MAX_BYTES + 1), -EMSGSIZE);
     dx_udp_close(udp);
     (void)close(peer);
 }
@@ -144,7 +156,7 @@ a_thousand_datagrams_come_in_order(void)
         peer_send(peer, OUR_IP, 5004, &i, sizeof i);
         CHECK(wait_for(i + 1));
         CHECK(memcmp(heard[0].bytes, &i, sizeof i) == 0);
-        CHECK_EQ(dx_udp_send(udp, &(struct dx_udp_address){PEER_IP, 4000}, &i, sizeof i), 0);
+        CHECK_EQ(send_to(udp, PEER_IP, 4000, &i, sizeof i), 0);
         if (i % 50 == 49) // the peer's queue is bounded as well
             for (uint32_t j = i - 49; j <= i; j++)
                 CHECK(peer_gets(peer) && memcmp(got, &j, sizeof j) == 0);
@@ -259,7 +271,7 @@ service_class_and_time_to_live_are_on_the_wire(void)
     for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct dx_udp *const udp = open_one((struct dx_udp_config){.dscp = cases[i].dscp, .ttl = cases[i].ttl}, 0);
         CHECK(udp->config.port != 0);
-        CHECK_EQ(dx_udp_send(udp, &(struct dx_udp_address){cases[i].to, 4000}, "a", 1), 0);
+        CHECK_EQ(send_to(udp, cases[i].to, 4000, "a", 1), 0);
         CHECK(peer_gets(peer));
         CHECK_EQ(got_tos, cases[i].dscp * 4);
         CHECK_EQ(got_ttl, cases[i].expected_ttl);
@@ -284,7 +296,7 @@ broadcasts_go_both_ways(void)
     peer_send(peer, OUR_IP, 5005, "b", 1);
     let_pass();
     CHECK_EQ(heard[1].count, 1);
-    CHECK_EQ(dx_udp_send(any, &(struct dx_udp_address){0xc00002ff, 4000}, "c", 1), 0);
+    CHECK_EQ(send_to(any, 0xc00002ff, 4000, "c", 1), 0);
     CHECK(peer_gets(peer));
     CHECK_EQ(got[0], 'c');
     dx_udp_close(any);
@@ -308,7 +320,7 @@ ports_are_refused_alike(void)
     config.port = 5004;
     CHECK_EQ(dx_udp_open(rig.net, &config, &other), 0);
     CHECK_EQ(dx_udp_join(other, OUR_IP, 0), -EINVAL);
-    CHECK_EQ(dx_udp_send(other, &(struct dx_udp_address){PEER_IP, 0}, "a", 1), -EINVAL);
+    CHECK_EQ(send_to(other, PEER_IP, 0, "a", 1), -EINVAL);
     dx_udp_close(other);
     dx_udp_close(udp);
     CHECK_EQ(dx_net_address(rig.net), OUR_IP);
