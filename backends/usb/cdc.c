@@ -225,18 +225,9 @@ dx_cdc_select(const struct dx_cdc *cdc, struct dx_usb_device *device, uint8_t al
     return error == -EPIPE && !cdc->alternate ? 0 : error;
 }
 
-/* Whoever drove the device before finds the interfaces that it had. */
-static void
-restore_configuration(const struct dx_cdc *cdc, struct dx_usb_device *device)
-{
-    if (cdc->old_configuration && cdc->old_configuration != cdc->configuration)
-        (void)dx_usb_set_configuration(device, cdc->old_configuration);
-}
-
 int
-dx_cdc_claim(struct dx_cdc *cdc, struct dx_usb_device *device, char why[256])
+dx_cdc_claim(const struct dx_cdc *cdc, struct dx_usb_device *device, char why[256])
 {
-    cdc->old_configuration = device->configuration;
     if (device->configuration != cdc->configuration) {
         const int error = dx_usb_set_configuration(device, cdc->configuration);
         if (error) {
@@ -250,11 +241,9 @@ dx_cdc_claim(struct dx_cdc *cdc, struct dx_usb_device *device, char why[256])
         if (error)
             (void)dx_usb_release(device, cdc->control);
     }
-    if (error) {
+    if (error)
         snprintf(why, 256, "interfaces %u and %u cannot be claimed: %s", cdc->control, cdc->data,
                  strerror(-error));
-        restore_configuration(cdc, device);
-    }
     return error;
 }
 
@@ -266,7 +255,6 @@ dx_cdc_release(const struct dx_cdc *cdc, struct dx_usb_device *device)
     if (cdc->data != cdc->control)
         (void)dx_usb_release(device, cdc->data);
     (void)dx_usb_release(device, cdc->control);
-    restore_configuration(cdc, device);
 }
 
 int

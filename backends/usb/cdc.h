@@ -32,7 +32,6 @@ struct dx_cdc {
     uint32_t notification_bytes;
 
     /* The request thread's. */
-    uint8_t old_configuration; // before dx_cdc_claim()
     uint32_t link_polls;
 
     /* From dx_cdc_notified() to dx_cdc_poll_link(). */
@@ -54,7 +53,7 @@ int dx_cdc_find(struct dx_cdc *cdc, const struct dx_usb_device *device, uint8_t 
 /* ---- requests, on the request thread ---- */
 
 /** Sets its configuration if it is another one, and claims its interfaces. On failure none is claimed. */
-int dx_cdc_claim(struct dx_cdc *cdc, struct dx_usb_device *device, char why[256]);
+int dx_cdc_claim(const struct dx_cdc *cdc, struct dx_usb_device *device, char why[256]);
 
 /** Stops it (alternate setting 0), and releases its interfaces. */
 void dx_cdc_release(const struct dx_cdc *cdc, struct dx_usb_device *device);

@@ -16,6 +16,8 @@ enum {
 struct ecm {
     struct dx_cdc cdc;
     uint32_t in_packet;
+    uint32_t in_transfer;
+    bool is_in_between; // the last transfer was full: what comes goes on with it
 };
 
 static int
@@ -25,12 +27,13 @@ ecm_probe(void *nic, const struct dx_usb_device *device, struct dx_nic_info *inf
     const int error = dx_cdc_find(&ecm->cdc, device, DX_CDC_ECM, info, why);
     if (error)
         return error;
-    ecm->in_packet = info->in_packet;
     info->driver = dx_nic_ecm.name;
     snprintf(info->chip, sizeof info->chip, "ECM, CDC %x.%02x", ecm->cdc.version >> 8, ecm->cdc.version & 0xff);
     info->in_transfer = (SHORTEST_TRANSFER + info->in_packet - 1) / info->in_packet * info->in_packet;
     info->in_count = TRANSFERS;
     info->out_transfer = info->max_frame;
+    ecm->in_packet = info->in_packet;
+    ecm->in_transfer = info->in_transfer;
     return 0;
 }
 
@@ -103,6 +106,8 @@ count(_Atomic uint64_t *counter)
 }
 
 /*
+ * A transfer that has no room left is too long for a frame, and the next one has the rest of it.
+ *
  * A frame that ends with a packet may be followed by one byte more, instead of an empty packet. Whether it was is
  * seen where the frame would be too long otherwise; elsewhere the byte stays, and the length in the frame's own
  * header is what counts.
@@ -111,13 +116,15 @@ static uint32_t
 ecm_receive(void *nic, const uint8_t *data, uint32_t size, dx_frame_sink sink, void *context,
             struct dx_nic_counters *counters)
 {
-    const struct ecm *const ecm = nic;
+    struct ecm *const ecm = nic;
+    const bool is_rest = ecm->is_in_between;
+    ecm->is_in_between = size == ecm->in_transfer;
     if (!size)
         return 0; // the end of a frame that ended with a packet
     const bool may_be_padded = size % ecm->in_packet == 1 % ecm->in_packet;
     if (may_be_padded && size == ecm->cdc.max_frame + 1u)
         size--;
-    if (size < DX_FRAME_MIN || size > ecm->cdc.max_frame) {
+    if (is_rest || size < DX_FRAME_MIN || size > ecm->cdc.max_frame) {
         count(&counters->bad_lengths);
         return 0;
     }
@@ -128,7 +135,8 @@ ecm_receive(void *nic, const uint8_t *data, uint32_t size, dx_frame_sink sink, v
 static void
 ecm_reset_framing(void *nic) DX_REALTIME
 {
-    (void)nic; // a frame is never in two transfers
+    struct ecm *const ecm = nic;
+    ecm->is_in_between = false;
 }
 
 static uint32_t
