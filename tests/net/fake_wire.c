@@ -95,8 +95,16 @@ keep_address(void *context, uint32_t address, const char *how)
 }
 
 void
+wire_stop(void)
+{
+    dx_net_stack_destroy(wire.stack);
+    wire.stack = NULL;
+}
+
+void
 wire_start(const struct dx_net_stack_config *change)
 {
+    wire_stop();
     memset(&wire, 0, sizeof wire);
     wire.now_ns = S;
     struct dx_net_stack_config config = {
@@ -127,13 +135,6 @@ wire_start(const struct dx_net_stack_config *change)
         abort();
     wire.net = dx_net_stack_net(wire.stack);
     dx_net_stack_set_link(wire.stack, true, wire.now_ns);
-}
-
-void
-wire_stop(void)
-{
-    dx_net_stack_destroy(wire.stack);
-    wire.stack = NULL;
 }
 
 void

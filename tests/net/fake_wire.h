@@ -51,7 +51,7 @@ struct heard {
     uint8_t bytes[DX_UDP_MAX_BYTES];
 };
 
-/** 192.0.2.1/24 by way of 192.0.2.254, seed 1, at 1 s; link up. Fields of `change` that are not 0 go before. */
+/** 192.0.2.1/24 by way of 192.0.2.254, seed 1, at 1 s; link up. Fields of `change` that are not 0 go before; what was there is stopped. */
 void wire_start(const struct dx_net_stack_config *change);
 void wire_stop(void);
 

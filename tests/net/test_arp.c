@@ -46,7 +46,7 @@ expect_arp(const struct sent *sent, uint32_t operation, uint64_t to_mac, uint32_
 }
 
 // RFC 5227, 2.3: two, two seconds apart.
-Test(arp, a_configured_address_is_announced_twice, .init = NULL)
+Test(arp, a_configured_address_is_announced_twice)
 {
     wire_start(NULL);
     wire_run_for(20 * S);

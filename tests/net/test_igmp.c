@@ -151,7 +151,7 @@ settle(void)
 }
 
 // RFC 3376, 5.1: at once, and robustness - 1 more within the unsolicited report interval, 1 s.
-Test(igmp, joining_and_leaving_are_told_twice_within_a_second, .init = NULL, .fini = NULL)
+Test(igmp, joining_and_leaving_are_told_twice_within_a_second)
 {
     uint64_t least_ns = UINT64_MAX, most_ns = 0;
     for (uint64_t seed = 1; seed <= 200; seed++) {
@@ -246,7 +246,7 @@ Test(igmp, two_sockets_in_a_group_are_one_member)
 }
 
 // RFC 3376, 5.2: all groups as they are, within the time that the query gives; evenly spread.
-Test(igmp, a_general_query_is_answered_once_within_its_time, .init = NULL, .fini = NULL)
+Test(igmp, a_general_query_is_answered_once_within_its_time)
 {
     uint64_t least_ns = UINT64_MAX, most_ns = 0;
     for (uint64_t seed = 1; seed <= 200; seed++) {
@@ -275,7 +275,7 @@ Test(igmp, a_general_query_is_answered_once_within_its_time, .init = NULL, .fini
 }
 
 // RFC 3376, 4.1.1: 0x80 is 16 << 3 = 128 tenths, 0xff 31 << 10 = 31744.
-Test(igmp, long_response_times_have_an_exponent, .init = NULL, .fini = NULL)
+Test(igmp, long_response_times_have_an_exponent)
 {
     static const struct {
         uint32_t code;
@@ -397,7 +397,7 @@ Test(igmp, more_groups_than_a_report_holds_are_told_in_several)
 }
 
 // RFC 2236, 3 and 8.10: at once, and once more within 10 s; one leave to all routers.
-Test(igmp, version_2_reports_twice_and_leaves_once, .init = NULL, .fini = NULL)
+Test(igmp, version_2_reports_twice_and_leaves_once)
 {
     uint64_t most_ns = 0;
     for (uint64_t seed = 1; seed <= 100; seed++) {
@@ -581,7 +581,7 @@ Test(igmp, groups_are_told_again_with_another_cable)
     cr_assert(eq(u32, told.records[1].type, ALLOW));
 }
 
-Test(igmp, the_end_of_the_stack_is_told_too, .fini = NULL)
+Test(igmp, the_end_of_the_stack_is_told_too)
 {
     struct told told;
     join(GROUP, 0);
