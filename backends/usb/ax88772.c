@@ -334,7 +334,7 @@ reset_phy(struct ax88772 *ax, const struct port *port)
 {
     int error = write_phy(ax, port, ax->phy, BMCR, 0);
     if (!error)
-        error = write_phy(ax, port, ax->phy, BMCR, BMCR_RESET);
+        error = write_phy(ax, port, ax->phy, BMCR, BMCR_RESET | BMCR_RESTART);
     for (uint32_t i = 0; !error && i < PHY_RESET_TRIES; i++) {
         uint16_t control;
         error = read_phy(ax, port, ax->phy, BMCR, &control);
@@ -352,7 +352,7 @@ start_phy(struct ax88772 *ax, const struct port *port)
     if (!error)
         error = write_phy(ax, port, ax->phy, ADVERTISE, ADVERTISED);
     if (!error)
-        error = write_phy(ax, port, ax->phy, BMCR, BMCR_NEGOTIATE | BMCR_RESTART);
+        error = write_phy(ax, port, ax->phy, BMCR, BMCR_100 | BMCR_NEGOTIATE | BMCR_RESTART | BMCR_FULL_DUPLEX);
     return error;
 }
 

@@ -361,7 +361,7 @@ expect_log(const char *expected)
 #define GIVE_MII "out 0a 0000 0000\n"
 #define PHY_READ(number) TAKE_MII "in 07 0010 00" number " 2\n" GIVE_MII
 #define PHY_WRITE(number, bytes) TAKE_MII "out 08 0010 00" number " " bytes "\n" GIVE_MII
-#define PHY_START PHY_WRITE("00", "0000") PHY_WRITE("00", "0080") PHY_READ("00") PHY_WRITE("04", "e10d") PHY_WRITE("00", "0012")
+#define PHY_START PHY_WRITE("00", "0000") PHY_WRITE("00", "0082") PHY_READ("00") PHY_WRITE("04", "e10d") PHY_WRITE("00", "0033")
 
 /* usb-ethernet 1.4, steps 1 to 8 as they were measured, without the readings of step 9; then the PHY. */
 static const char open_772c[] =
@@ -499,7 +499,7 @@ Test(ax88772, an_external_phy_is_used_and_the_embedded_one_sleeps)
     cr_assert(eq(int, open_it(), 0), "%s", why);
     cr_assert(strstr(fake.log, "out 22 0010 0000\n") != NULL);
     cr_assert(strstr(fake.log, TAKE_MII "in 07 0010 0000 2\n" GIVE_MII TAKE_MII "out 08 0010 0000 0039\n" GIVE_MII) != NULL);
-    cr_assert(strstr(fake.log, "out 08 0003 0000 0012\n") != NULL);
+    cr_assert(strstr(fake.log, "out 08 0003 0000 0033\n") != NULL);
     cr_assert(strcmp(info.chip, "AX88772C, external PHY") == 0);
 
     plug_in(0x7720, 0);
