@@ -32,39 +32,39 @@ cat >"$work/Info.plist" <<'END'
 <?xml version="1.0" encoding="UTF-8"?>
 <plist version="1.0">
 <dict>
-	<key>CFBundleIdentifier</key>
-	<string>org.dextral.test.rig</string>
-	<key>CFBundleExecutable</key>
-	<string>Fault.so</string>
-	<key>IOKitPersonalities</key>
-	<dict>
-		<key>Gadget</key>
-		<dict>
-			<key>IOProviderClass</key>
-			<string>IOUSBHostDevice</string>
-			<key>idVendor</key>
-			<integer>7531</integer>
-			<key>idProduct</key>
-			<integer>259</integer>
-			<key>IOUserClass</key>
-			<string>FaultyAudioDriver</string>
-			<key>IOUserAudioDriverUserClientProperties</key>
-			<dict>
-				<key>IOClass</key>
-				<string>IOUserUserClient</string>
-				<key>IOUserClass</key>
-				<string>IOUserAudioDriverUserClient</string>
-			</dict>
-		</dict>
-	</dict>
+  <key>CFBundleIdentifier</key>
+  <string>org.dextral.test.rig</string>
+  <key>CFBundleExecutable</key>
+  <string>Fault.so</string>
+  <key>IOKitPersonalities</key>
+  <dict>
+    <key>Gadget</key>
+    <dict>
+      <key>IOProviderClass</key>
+      <string>IOUSBHostDevice</string>
+      <key>idVendor</key>
+      <integer>7531</integer>
+      <key>idProduct</key>
+      <integer>259</integer>
+      <key>IOUserClass</key>
+      <string>FaultyAudioDriver</string>
+      <key>IOUserAudioDriverUserClientProperties</key>
+      <dict>
+        <key>IOClass</key>
+        <string>IOUserUserClient</string>
+        <key>IOUserClass</key>
+        <string>IOUserAudioDriverUserClient</string>
+      </dict>
+    </dict>
+  </dict>
 </dict>
 </plist>
 END
 cat >"$work/Rig.entitlements" <<'END'
 <plist version="1.0">
 <dict>
-	<key>com.apple.developer.driverkit.transport.usb</key>
-	<array><dict><key>idVendor</key><integer>7531</integer></dict></array>
+  <key>com.apple.developer.driverkit.transport.usb</key>
+  <array><dict><key>idVendor</key><integer>7531</integer></dict></array>
 </dict>
 </plist>
 END

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// An adapter with a network stack on its wire thread, and one socket of a multicast group.
+
+#ifndef DX_USB_BUNDLE_NETWORK_H
+#define DX_USB_BUNDLE_NETWORK_H
+
+#include "backends/usb/bundle/packets.h"
+
+struct network;
+
+struct network_config {
+    uint32_t group; // host byte order
+    uint16_t port;
+    struct packets *packets; // outlives the network
+};
+
+/**
+ * Opens the adapter and joins the group. Blocks for half a second.
+ *
+ * @param fd    of usbfs; borrowed for the call.
+ * @param port  that the device is plugged into.
+ * @param why   a sentence on failure.
+ * @return 0, or a negative errno value.
+ */
+int network_open(int fd, const char *port, const struct network_config *config, struct network **ret_network,
+                 char why[256]);
+
+/** Leaves the group, and gives the adapter back. NULL is fine. */
+void network_close(struct network *network);
+
+/** Has the wire thread look at the packets: IO has begun. */
+void network_wake(struct network *network);
+
+/** The adapter's address, six bytes; and what it is called. Alive as long as the network. */
+const uint8_t *network_mac(const struct network *network);
+const char *network_chip(const struct network *network);
+
+#endif /* DX_USB_BUNDLE_NETWORK_H */
