@@ -420,17 +420,14 @@ dx_ax88772_send(const struct dx_ax88772_sender *sender, const uint8_t *const *fr
                 uint32_t count, uint8_t *buffer, uint32_t *ret_size)
 {
     uint32_t taken = 0, at = 0;
-    while (taken < count) {
+    while (taken < count && !(at & 1u)) {
         const uint32_t size = sizes[taken];
-        const uint32_t begin = at + (at & 1u);
         if (size < DX_FRAME_MIN || size > sender->max_frame ||
-            begin + DX_AX88772_HEADER_BYTES + size + DX_AX88772_HEADER_BYTES > sender->capacity)
+            at + DX_AX88772_HEADER_BYTES + size + DX_AX88772_HEADER_BYTES > sender->capacity)
             break;
-        if (begin > at)
-            buffer[at] = 0;
-        put_word(buffer + begin, word_of_length(size));
-        memcpy(buffer + begin + DX_AX88772_HEADER_BYTES, frames[taken], size);
-        at = begin + DX_AX88772_HEADER_BYTES + size;
+        put_word(buffer + at, word_of_length(size));
+        memcpy(buffer + at + DX_AX88772_HEADER_BYTES, frames[taken], size);
+        at += DX_AX88772_HEADER_BYTES + size;
         taken++;
     }
     if (taken && at % sender->packet == 0) {

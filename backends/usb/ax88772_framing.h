@@ -58,7 +58,8 @@ bool dx_ax88772_next(struct dx_ax88772_receiver *receiver, const uint8_t **ret_f
 void dx_ax88772_reset_receiver(struct dx_ax88772_receiver *receiver) DX_REALTIME;
 
 /**
- * Makes one transfer of as many frames as fit, up to the first that is too short or too long.
+ * Makes one transfer of as many frames as fit, up to the first that is too short or too long, or with the first of an odd
+ * length: whether the chip wants a pad byte between frames is not known.
  *
  * @param buffer    sender->capacity bytes.
  * @param ret_size  of the transfer; no multiple of the packet size, so that the device sees its end.
