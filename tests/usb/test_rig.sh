@@ -58,7 +58,7 @@ while :; do
     usb_model --vhci 0 --tap wire --address 192.0.2.1 --echo 5000 ${*:2}
 done &
 SETUP
-    run --module vhci-hcd --module tun --setup "$work/setup.sh" -- "$rig_program" "${unplug[@]}" "$1"
+    run --share "$work" --module vhci-hcd --module tun --setup "$work/setup.sh" -- "$rig_program" "${unplug[@]}" "$1"
 }
 
 # command: `dextral usb` as its users meet it, root and nobody, with a gadget that the kernel's driver holds
@@ -108,12 +108,32 @@ captured() {
     grep -q '^ *usb ' "$work/phs" || { cat "$work/phs" && false; }
 }
 
+# requests PRODUCT: what the kernel's driver asks of a model, and what ours asks; the differences are those that are known
+requests() {
+    local here programs product=$1 model=(--trace "/share/$1" --strict --product "$1" ax88772)
+    here=$(dirname -- "${BASH_SOURCE[0]}") programs=$(dirname -- "$rig_program")
+    run --share "$work" --module vhci-hcd --module tun --module ax88796b --module asix -- \
+        "$programs/rig_kernel" asix usb_model "${model[@]}"
+    mv "$work/$product" "$work/theirs"
+    rig_program=$programs/rig_adapter vhci "0b95:$product" "${model[@]}"
+    awk -f "$here/requests.awk" "$work/theirs" >"$work/theirs.list"
+    awk -f "$here/requests.awk" "$work/$product" >"$work/ours.list"
+    [ "$(wc -l <"$work/ours.list")" -gt 15 ] || { echo "too few requests of ours" && return 1; }
+    { diff "$work/theirs.list" "$work/ours.list" || true; } | sed -n "s/^</$product -/p; s/^>/$product +/p" >"$work/found"
+    grep "^$product " "$here/requests_ax88772.txt" | sed 's/ ([0-9]*)$//' >"$work/known"
+    echo "--- known differences, and found ones"
+    diff -u "$work/known" "$work/found" && cat "$work/found"
+}
+
 case $name in
 asix) kernel asix --strict ax88772 ;;
 asix_772) kernel asix --strict --product 7720 ax88772 ;;
 asix_772a) kernel asix --strict --product 772a ax88772 ;;
 asix_burst) kernel asix --strict --burst 514 ax88772 ;;
 asix_full_speed) kernel asix --strict --full-speed ax88772 ;;
+requests_772b) requests 772b ;;
+requests_772a) requests 772a ;;
+requests_7720) requests 7720 ;;
 cdc_ncm) kernel cdc_ncm --strict ncm ;;
 cdc_ncm_32) kernel cdc_ncm --strict --ntb32 --ndp-first ncm ;;
 cdc_ncm_small) kernel cdc_ncm --strict --ntb-max 2048 --full-speed ncm ;;
