@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # A USB adapter that is plugged in and out, with systemd-udevd and the kernel's own driver beside ours, in a machine of
-# its own. usage: rig_hotplug.sh BUILD_DIR SOURCE_DIR
+# its own. usage: rig_hotplug.sh BUILD_DIR SOURCE_DIR hotplug|ethernet
 #
+# hotplug: a driver that claims the device and does nothing with it. ethernet: UsbEthernet.dext, which plays and records.
 # Ends with 77 where it cannot be tried, and says why.
 
 set -eu
 build=$1
 source=$2
+what=$3
 
 skip() {
     echo "not tried: $*"
@@ -78,11 +80,21 @@ for file in host/supervisor/dextrald host/driver/dextral-driver cli/dextral; do
 done
 rules=$(dirname "$udevd" | sed 's,/systemd$,,')/udev/rules.d
 [ ! -f "$rules/50-udev-default.rules" ] || set -- "$@" --add "$rules/50-udev-default.rules:lib/udev/rules.d/50-udev-default.rules"
-exec "$rig/usb-rig" run --timeout 240 --gadget ncm --module cdc_ncm "$@" \
-    --add "$build/tests/host/Fault.dext/Fault.so:drivers/Rig.dext/Fault.so" \
-    --add "$work/Info.plist:drivers/Rig.dext/Info.plist" --add "$work/Rig.entitlements:drivers/Rig.dext/Rig.entitlements" \
+if [ "$what" = hotplug ]; then
+    set -- "$@" --add "$build/tests/host/Fault.dext/Fault.so:drivers/Rig.dext/Fault.so" \
+        --add "$work/Info.plist:drivers/Rig.dext/Info.plist" \
+        --add "$work/Rig.entitlements:drivers/Rig.dext/Rig.entitlements"
+else
+    bundle=backends/usb/UsbEthernet.dext
+    for file in UsbEthernet.so Info.plist UsbEthernet.entitlements; do
+        set -- "$@" --add "$build/$bundle/$file:drivers/UsbEthernet.dext/$file"
+    done
+    set -- "$@" --add "$build/tests/usb/rtp_peer"
+fi
+"$rig/usb-rig" run --timeout 240 --gadget ncm --module cdc_ncm "$@" \
     --add "$work/passwd:etc/passwd" --add "$work/group:etc/group" \
     --add "$source/host/service/70-dextral-usb.rules:lib/udev/rules.d/70-dextral-usb.rules" \
     --add "$udevd:lib/systemd/systemd-udevd" --add "$(command -v udevadm):rig/bin/udevadm" \
     --add "$(command -v setpriv):rig/bin/setpriv" \
-    -- "$source/tests/usb/rig_hotplug_guest.sh" "$build"
+    --add "$source/tests/usb/rig_guest_lib.sh:rig/bin/rig_guest_lib.sh" \
+    -- "$source/tests/usb/rig_${what}_guest.sh" "$build"
