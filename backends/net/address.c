@@ -9,7 +9,7 @@ enum {
     PROBE_NUM = 3,
     ANNOUNCE_NUM = 2,
     MAX_CONFLICTS = 10,
-    LEASE_PROBES = 2, // of an address that a server gave: another host with it is rare, and somebody waits for sound
+    LEASE_PROBES = 2, // of what a server gave: that another host has it is rare, and somebody waits for sound
     FIRST_CANDIDATE = 0xa9fe0100, // 169.254.1.0 to 169.254.254.255
     CANDIDATES = 254 * 256,
 };
@@ -64,10 +64,14 @@ drop_claim(struct dx_net_stack *stack, struct dx_claim *claim, const char *how)
 }
 
 static void
-start_probing(struct dx_net_stack *stack, struct dx_claim *claim, uint32_t address, uint32_t probes, uint64_t wait_ns)
+start_probing(struct dx_net_stack *stack, struct dx_claim *claim, uint32_t address, uint32_t probes,
+              uint64_t wait_ns)
 {
-    *claim = (struct dx_claim){.state = CLAIM_PROBING, .address = address, .probes = probes,
-                               .due_ns = after(stack->now_ns, wait_ns), .defended_ns = NEVER};
+    *claim = (struct dx_claim){.state = CLAIM_PROBING,
+                               .address = address,
+                               .probes = probes,
+                               .due_ns = after(stack->now_ns, wait_ns),
+                               .defended_ns = NEVER};
     due_at(stack, claim->due_ns);
 }
 
@@ -100,8 +104,8 @@ win(struct dx_net_stack *stack, struct dx_claim *claim, const char *how)
 }
 
 /*
- * RFC 3927, 2.1: a sequence of addresses that is this MAC's alone, the same after each start. A hash of MAC and number
- * (the finaliser of splitmix64) is such a generator.
+ * RFC 3927, 2.1: a sequence of addresses that is this MAC's alone, the same after each start. A hash of MAC and
+ * number (the finaliser of splitmix64) is such a generator.
  */
 static uint32_t
 link_local_candidate(uint64_t mac, uint32_t number)
@@ -117,8 +121,8 @@ try_link_local(struct dx_net_stack *stack)
 {
     const uint64_t wait_ns =
         stack->conflicts > MAX_CONFLICTS ? rate_limit_interval_ns : dx_net_random(stack, probe_wait_ns);
-    start_probing(stack, &stack->claims[CLAIM_LINK_LOCAL], link_local_candidate(stack->mac, stack->candidate), PROBE_NUM,
-                  wait_ns);
+    start_probing(stack, &stack->claims[CLAIM_LINK_LOCAL], link_local_candidate(stack->mac, stack->candidate),
+                  PROBE_NUM, wait_ns);
 }
 
 void
@@ -222,8 +226,7 @@ lose(struct dx_net_stack *stack, struct dx_claim *claim)
 static void
 defend(struct dx_net_stack *stack, struct dx_claim *claim, uint64_t from_mac)
 {
-    const bool was_lately =
-        claim->defended_ns != NEVER && stack->now_ns - claim->defended_ns < defend_interval_ns;
+    const bool was_lately = claim->defended_ns != NEVER && stack->now_ns - claim->defended_ns < defend_interval_ns;
     const bool is_static = claim == &stack->claims[CLAIM_CONFIGURED] && stack->config.addressing == DX_NET_STATIC;
     count(&stack->counters.arp_conflicts);
     if (was_lately && !is_static) {
@@ -237,8 +240,9 @@ defend(struct dx_net_stack *stack, struct dx_claim *claim, uint64_t from_mac)
     if (stack->config.address_changed && claim->address == dx_net_stack_address(stack)) {
         char how[64];
         (void)snprintf(how, sizeof how, "another host uses it: %02x:%02x:%02x:%02x:%02x:%02x",
-                       (unsigned)(from_mac >> 40 & 255), (unsigned)(from_mac >> 32 & 255), (unsigned)(from_mac >> 24 & 255),
-                       (unsigned)(from_mac >> 16 & 255), (unsigned)(from_mac >> 8 & 255), (unsigned)(from_mac & 255));
+                       (unsigned)(from_mac >> 40 & 255), (unsigned)(from_mac >> 32 & 255),
+                       (unsigned)(from_mac >> 24 & 255), (unsigned)(from_mac >> 16 & 255),
+                       (unsigned)(from_mac >> 8 & 255), (unsigned)(from_mac & 255));
         stack->config.address_changed(stack->config.context, claim->address, how);
     }
 }

@@ -9,7 +9,8 @@ static const uint64_t request_interval_ns = S_NS;   // RFC 1122, 2.3.2.1: at mos
 static const uint64_t confirmed_for_ns = 60 * S_NS; // the same, for time-outs
 
 static void
-send_arp(struct dx_net_stack *stack, uint32_t operation, uint64_t to_mac, uint32_t from, uint64_t about_mac, uint32_t about)
+send_arp(struct dx_net_stack *stack, uint32_t operation, uint64_t to_mac, uint32_t from, uint64_t about_mac,
+         uint32_t about)
 {
     if (!atomic_load_explicit(&stack->is_up, memory_order_relaxed))
         return;
@@ -67,8 +68,9 @@ find_neighbour(struct dx_net_stack *stack, uint32_t address)
 }
 
 /*
- * A place for a neighbour: a free one, else that of the one longest not confirmed. Those that somebody waits for stay, and
- * for who only asks us (`is_wanted` false) those in use as well: strangers cannot push out whom we talk to.
+ * A place for a neighbour: a free one, else that of the one longest not confirmed. Those that somebody waits for
+ * stay, and for who only asks us (`is_wanted` false) those in use as well: strangers cannot push out whom we talk
+ * to.
  */
 static struct dx_neighbour *
 take_neighbour(struct dx_net_stack *stack, bool is_wanted)
@@ -236,12 +238,13 @@ learn(struct dx_net_stack *stack, uint32_t address, uint64_t mac, bool is_for_us
 void
 dx_arp_input(struct dx_net_stack *stack, const uint8_t *packet, uint32_t size)
 {
-    if (size < ARP_BYTES || dx_read16(packet) != 1 || dx_read16(packet + 2) != DX_ETHERTYPE_IPV4 || packet[4] != 6 ||
-        packet[5] != 4) {
+    if (size < ARP_BYTES || dx_read16(packet) != 1 || dx_read16(packet + 2) != DX_ETHERTYPE_IPV4 ||
+        packet[4] != 6 || packet[5] != 4) {
         count(&stack->counters.bad_frames);
         return;
     }
-    const uint32_t operation = dx_read16(packet + 6), from = dx_read32(packet + 14), about = dx_read32(packet + 24);
+    const uint32_t operation = dx_read16(packet + 6), from = dx_read32(packet + 14),
+                   about = dx_read32(packet + 24);
     const uint64_t from_mac = dx_read_mac(packet + 8);
     if ((operation != ARP_REQUEST && operation != ARP_REPLY) || dx_mac_is_group(from_mac) || !from_mac) {
         count(&stack->counters.bad_frames);

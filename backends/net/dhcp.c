@@ -6,9 +6,9 @@
 
 enum { REQUEST_TRIES = 4, FOR_EVER_S = 0xffffffff };
 
-static const uint64_t first_wait_ns = S_NS;                // at most, so that not all speak at once after a power cut
-static const uint64_t fallback_after_ns = 12 * S_NS;       // two messages without an answer
-static const uint64_t declined_wait_ns = 10 * S_NS;        // RFC 2131, 3.1, 5
+static const uint64_t first_wait_ns = S_NS;          // at most, so that not all speak at once after a power cut
+static const uint64_t fallback_after_ns = 12 * S_NS; // two messages without an answer
+static const uint64_t declined_wait_ns = 10 * S_NS;  // RFC 2131, 3.1, 5
 static const uint64_t least_renew_interval_ns = 60 * S_NS; // RFC 2131, 4.4.5
 
 static void

@@ -145,7 +145,8 @@ put_address(uint8_t *at, uint8_t code, uint32_t address)
 uint32_t
 dx_dhcp_build(uint8_t *message, const struct dx_dhcp_request *request)
 {
-    static const uint8_t parameters[] = {OPTION_NETMASK, OPTION_ROUTER, OPTION_LEASE, OPTION_SERVER, OPTION_T1, OPTION_T2};
+    static const uint8_t parameters[] = {OPTION_NETMASK, OPTION_ROUTER, OPTION_LEASE,
+                                         OPTION_SERVER,  OPTION_T1,     OPTION_T2};
     memset(message, 0, DX_DHCP_MAX_BYTES);
     message[0] = 1;
     message[1] = 1;

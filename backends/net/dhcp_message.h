@@ -26,8 +26,8 @@ struct dx_dhcp_reply {
     uint32_t address; // yiaddr
     uint32_t server, netmask, router;
     bool has_lease;
-    uint32_t lease_s;              // 0xffffffff: for ever
-    uint32_t renew_s, rebind_s;    // T1, T2
+    uint32_t lease_s;           // 0xffffffff: for ever
+    uint32_t renew_s, rebind_s; // T1, T2
 };
 
 /* What a client says. 0: left out. */

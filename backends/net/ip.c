@@ -22,7 +22,8 @@ may_echo(struct dx_net_stack *stack)
 {
     const uint64_t tokens = (stack->now_ns - stack->echo_ns) / echo_interval_ns;
     stack->echo_ns += tokens * echo_interval_ns;
-    stack->echo_tokens = tokens > ECHO_BURST - stack->echo_tokens ? ECHO_BURST : stack->echo_tokens + (uint32_t)tokens;
+    stack->echo_tokens =
+        tokens > ECHO_BURST - stack->echo_tokens ? ECHO_BURST : stack->echo_tokens + (uint32_t)tokens;
     if (!stack->echo_tokens)
         return false;
     stack->echo_tokens--;
@@ -32,7 +33,8 @@ may_echo(struct dx_net_stack *stack)
 static void
 icmp_input(struct dx_net_stack *stack, const struct packet *packet)
 {
-    if (!packet->is_for_us || packet->size < ICMP_BYTES || packet->payload[0] != ICMP_ECHO || packet->payload[1] != 0) {
+    if (!packet->is_for_us || packet->size < ICMP_BYTES || packet->payload[0] != ICMP_ECHO ||
+        packet->payload[1] != 0) {
         count(&stack->counters.not_for_us);
         return;
     }
@@ -44,7 +46,8 @@ icmp_input(struct dx_net_stack *stack, const struct packet *packet)
         count(&stack->counters.echoes_dropped);
         return;
     }
-    const struct dx_ip_header header = {.from = packet->to, .to = packet->from, .protocol = DX_PROTOCOL_ICMP, .ttl = 64};
+    const struct dx_ip_header header = {
+        .from = packet->to, .to = packet->from, .protocol = DX_PROTOCOL_ICMP, .ttl = 64};
     uint8_t frame[DX_ETHERNET_MAX_BYTES];
     const uint32_t start = dx_ip_start(frame, &header, packet->size);
     uint8_t *const reply = frame + start;
@@ -92,7 +95,8 @@ static bool
 take_header(struct dx_net_stack *stack, const uint8_t *ip, uint32_t size, struct packet *ret_packet)
 {
     const uint32_t header_bytes = size < DX_IP_BYTES ? 0 : (ip[0] & 15u) * 4;
-    if (header_bytes < DX_IP_BYTES || ip[0] >> 4 != 4 || dx_read16(ip + 2) < header_bytes || dx_read16(ip + 2) > size) {
+    if (header_bytes < DX_IP_BYTES || ip[0] >> 4 != 4 || dx_read16(ip + 2) < header_bytes ||
+        dx_read16(ip + 2) > size) {
         count(&stack->counters.bad_frames);
         return false;
     }
@@ -128,9 +132,10 @@ dx_ip_input(struct dx_net_stack *stack, const uint8_t *ip, uint32_t size, bool i
     struct packet packet;
     if (!take_header(stack, ip, size, &packet))
         return;
-    // RFC 1122, 3.3.6: what came to all on the link, but not to all on the network; and the exact filter of groups.
+    // RFC 1122, 3.3.6: what came to all on the link, but not to all on the network. And the exact filter.
     if ((packet.is_for_us && is_group_mac) ||
-        (packet.is_group && !(is_group_mac && (packet.to == DX_IP_ALL_HOSTS || dx_igmp_listens(stack, packet.to))))) {
+        (packet.is_group &&
+         !(is_group_mac && (packet.to == DX_IP_ALL_HOSTS || dx_igmp_listens(stack, packet.to))))) {
         count(&stack->counters.not_for_us);
         return;
     }

@@ -14,8 +14,8 @@ dx_net_transmit(struct dx_net_stack *stack, const uint8_t *frame, uint32_t size)
 }
 
 /*
- * Two tries: the wire thread changes an entry rarely and in a few stores; who meets it in the middle twice is told "not
- * known", and its datagram goes by the queue.
+ * Two tries: the wire thread changes an entry rarely and in a few stores; who meets it in the middle twice is
+ * told "not known", and its datagram goes by the queue.
  */
 bool
 dx_arp_find(struct dx_net_stack *stack, uint32_t address, uint64_t *ret_mac) DX_REALTIME
@@ -95,7 +95,7 @@ let_wait(struct dx_net_stack *stack, const uint8_t *frame, uint32_t size, uint32
         slot->size = size;
         memcpy(slot->frame, frame, size);
         atomic_store_explicit(&slot->next_hop, next_hop, memory_order_relaxed);
-        atomic_store_explicit(&slot->state, SLOT_READY, memory_order_release);    // with send_waiting()
+        atomic_store_explicit(&slot->state, SLOT_READY, memory_order_release);  // with send_waiting()
         atomic_store_explicit(&stack->has_waiting, true, memory_order_release); // with dx_arp_poll()
         return 0;
     }
@@ -116,7 +116,8 @@ find_next_hop(const struct dx_net_stack *stack, uint32_t from, uint32_t to) DX_R
 int
 dx_ip_send(struct dx_net_stack *stack, uint8_t *frame, uint32_t size) DX_REALTIME
 {
-    const uint32_t from = dx_read32(frame + DX_ETHERNET_BYTES + 12), to = dx_read32(frame + DX_ETHERNET_BYTES + 16);
+    const uint32_t from = dx_read32(frame + DX_ETHERNET_BYTES + 12),
+                   to = dx_read32(frame + DX_ETHERNET_BYTES + 16);
     if (!atomic_load_explicit(&stack->is_up, memory_order_relaxed))
         return -ENETDOWN;
     dx_write_mac(frame + 6, stack->mac);
@@ -154,7 +155,8 @@ dx_ip_send_udp(struct dx_net_stack *stack, const struct dx_ip_header *header, ui
 }
 
 int
-dx_net_stack_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size) DX_REALTIME
+dx_net_stack_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data,
+                  uint32_t size) DX_REALTIME
 {
     struct dx_net_stack *const stack = (struct dx_net_stack *)socket->net; // its first member
     const struct dx_udp_config *const config = &socket->config;
@@ -167,7 +169,7 @@ dx_net_stack_send(struct dx_udp *socket, const struct dx_udp_address *to, const 
         .to = to->address,
         .protocol = DX_PROTOCOL_UDP,
         .dscp = config->dscp,
-        .ttl = !dx_ip_is_group(to->address) ? 64 : config->ttl ? config->ttl : 1,
+        .ttl = dx_ip_is_group(to->address) ? config->ttl : 64,
     };
     if (!header.from)
         return -EADDRNOTAVAIL;

@@ -163,9 +163,9 @@ dx_net_stack_get_counters(const struct dx_net_stack *stack, struct dx_net_stack_
 {
 #define GET(name) .name = atomic_load_explicit(&stack->counters.name, memory_order_relaxed)
     *ret_counters = (struct dx_net_stack_counters){
-        GET(received),       GET(sent),         GET(send_errors), GET(not_for_us),    GET(bad_frames),
-        GET(bad_checksums),  GET(fragments),    GET(no_port),     GET(echoes_dropped), GET(arp_timeouts),
-        GET(arp_dropped),    GET(arp_conflicts), GET(igmp_queries), GET(igmp_reports),
+        GET(received),      GET(sent),          GET(send_errors),  GET(not_for_us),     GET(bad_frames),
+        GET(bad_checksums), GET(fragments),     GET(no_port),      GET(echoes_dropped), GET(arp_timeouts),
+        GET(arp_dropped),   GET(arp_conflicts), GET(igmp_queries), GET(igmp_reports),
     };
 #undef GET
 }

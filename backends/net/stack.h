@@ -7,15 +7,16 @@
 #include "backends/net/udp.h"
 
 /*
- * No thread, clock or system call of its own: frames and the time come in by calls, frames go out by a callback. Everything
- * is allocated when it is made, and the same calls with the same seed give the same frames. All calls on one thread, the
- * wire thread, but for dx_udp_send() and where it says otherwise. How it works: docs/design/net.md.
+ * No thread, clock or system call of its own: frames and the time come in by calls, frames go out by a callback.
+ * Everything is allocated when it is made, and the same calls with the same seed give the same frames. All calls
+ * on one thread, the wire thread, but for dx_udp_send() and where it says otherwise. How it works:
+ * docs/design/net.md.
  */
 struct dx_net_stack;
 
 enum dx_net_addressing {
     DX_NET_STATIC,
-    DX_NET_DHCP,       // and a link-local address while there is no answer
+    DX_NET_DHCP, // and a link-local address while there is no answer
     DX_NET_LINK_LOCAL,
 };
 
@@ -41,8 +42,8 @@ struct dx_net_stack_config {
 
 struct dx_net_stack_counters {
     uint64_t received, sent, send_errors;
-    uint64_t not_for_us;     // passed the adapter's filter, not the exact one; of no protocol that is here
-    uint64_t bad_frames;     // shorter than they say, of an unknown version, of nonsense
+    uint64_t not_for_us; // passed the adapter's filter, not the exact one; of no protocol that is here
+    uint64_t bad_frames; // shorter than they say, of an unknown version, of nonsense
     uint64_t bad_checksums;
     uint64_t fragments;      // dropped: the stack does not put them together
     uint64_t no_port;        // nobody listens
@@ -53,7 +54,7 @@ struct dx_net_stack_counters {
     uint64_t igmp_queries, igmp_reports;
 };
 
-/** @return 0; -EINVAL (MAC, address, IGMP version or callbacks make no sense), -ENOMEM. The link is down at first. */
+/** The link is down at first. @return 0; -EINVAL (MAC, address, IGMP version or `send` make no sense), -ENOMEM. */
 int dx_net_stack_create(const struct dx_net_stack_config *config, struct dx_net_stack **ret_stack);
 
 /** Closes all sockets, and leaves their groups by a last call of `set_filter` and of `send`. NULL is fine. */
@@ -65,8 +66,8 @@ void dx_net_stack_input(struct dx_net_stack *stack, const uint8_t *frame, uint32
 /**
  * Does what is due.
  *
- * @return when to be called next at the latest; UINT64_MAX: never. An input, a link change, or a datagram sent to an
- *         unknown neighbour makes that sooner: call again after them.
+ * @return when to be called next at the latest; UINT64_MAX: never. An input, a link change, or a datagram sent to
+ *         an unknown neighbour makes that sooner: call again after them.
  */
 uint64_t dx_net_stack_poll(struct dx_net_stack *stack, uint64_t now_ns);
 

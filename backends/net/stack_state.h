@@ -16,12 +16,12 @@
 
 enum {
     NEIGHBOURS = 32,
-    WAITING = 16,             // datagrams to neighbours whose MAC is not known yet
-    WAITING_FOR_ONE = 4,      // of them, to one neighbour
-    GROUPS = 63,              // with that of all hosts 64 MACs: with more, adapters let all through
-    GROUP_SOURCES = 16,       // that sockets listen to or have just left, of one group
-    QUERIED_SOURCES = 32,     // of one group-and-source query that waits for its answer
-    ECHO_BURST = 50,          // pings that are answered at once
+    WAITING = 16,         // datagrams to neighbours whose MAC is not known yet
+    WAITING_FOR_ONE = 4,  // of them, to one neighbour
+    GROUPS = 63,          // with that of all hosts 64 MACs: with more, adapters let all through
+    GROUP_SOURCES = 16,   // that sockets listen to or have just left, of one group
+    QUERIED_SOURCES = 32, // of one group-and-source query that waits for its answer
+    ECHO_BURST = 50,      // pings that are answered at once
     DHCP_CLIENT_PORT = 68,
     DHCP_SERVER_PORT = 67,
 };
@@ -51,14 +51,14 @@ count(dx_counter *counter) DX_REALTIME
 enum neighbour_state { NEIGHBOUR_FREE, NEIGHBOUR_ASKED, NEIGHBOUR_KNOWN, NEIGHBOUR_ASKED_AGAIN };
 
 /*
- * The first four are read by dx_arp_find() on threads that send: a reader that sees the same even `sequence` before and
- * after has read an address and a MAC that belong together. The rest is the wire thread's alone.
+ * The first four are read by dx_arp_find() on threads that send: a reader that sees the same even `sequence`
+ * before and after has read an address and a MAC that belong together. The rest is the wire thread's alone.
  */
 struct dx_neighbour {
     _Atomic uint32_t sequence; // odd while it changes
     _Atomic uint32_t address;  // 0: no MAC is known
     _Atomic uint64_t mac;
-    _Atomic bool is_used;      // since the wire thread looked last
+    _Atomic bool is_used; // since the wire thread looked last
     enum neighbour_state state;
     uint32_t asked_address; // whose entry it is, with a MAC or not yet
     uint32_t requests;      // sent since it was known, without an answer
@@ -83,11 +83,11 @@ enum claim_state { CLAIM_NONE, CLAIM_PROBING, CLAIM_ANNOUNCING, CLAIM_HELD };
 struct dx_claim {
     enum claim_state state;
     uint32_t address;
-    uint32_t sent;         // probes or announcements
-    uint32_t probes;       // to be sent
+    uint32_t sent;   // probes or announcements
+    uint32_t probes; // to be sent
     uint64_t due_ns;
-    uint64_t held_ns;      // since when it is ours
-    uint64_t defended_ns;  // when another host used it last; NEVER: none did
+    uint64_t held_ns;     // since when it is ours
+    uint64_t defended_ns; // when another host used it last; NEVER: none did
 };
 
 enum { CLAIM_CONFIGURED, CLAIM_LINK_LOCAL, CLAIMS };
@@ -137,11 +137,11 @@ struct dx_group {
 
 struct dx_igmp {
     struct dx_group groups[GROUPS];
-    uint32_t version;      // as spoken now
+    uint32_t version;                  // as spoken now
     uint64_t v1_until_ns, v2_until_ns; // while such a querier is taken to be there
     uint32_t robustness;
-    uint64_t general_ns;   // when a general query is answered
-    bool is_filter_known;  // set_filter() has been called
+    uint64_t general_ns;  // when a general query is answered
+    bool is_filter_known; // set_filter() has been called
 };
 
 struct dx_stack_socket {
@@ -167,8 +167,8 @@ struct dx_net_stack {
     struct dx_waiting waiting[WAITING];
 
     struct {
-        dx_counter received, sent, send_errors, not_for_us, bad_frames, bad_checksums, fragments, no_port, echoes_dropped,
-            arp_timeouts, arp_dropped, arp_conflicts, igmp_queries, igmp_reports;
+        dx_counter received, sent, send_errors, not_for_us, bad_frames, bad_checksums, fragments, no_port,
+            echoes_dropped, arp_timeouts, arp_dropped, arp_conflicts, igmp_queries, igmp_reports;
     } counters;
 
     /* The wire thread's. */
@@ -217,8 +217,8 @@ uint32_t dx_ip_start(uint8_t *frame, const struct dx_ip_header *header, uint32_t
 int dx_ip_send(struct dx_net_stack *stack, uint8_t *frame, uint32_t size) DX_REALTIME;
 
 /** Of sockets and DHCP. */
-int dx_ip_send_udp(struct dx_net_stack *stack, const struct dx_ip_header *header, uint16_t from_port, uint16_t to_port,
-                   const void *data, uint32_t size) DX_REALTIME;
+int dx_ip_send_udp(struct dx_net_stack *stack, const struct dx_ip_header *header, uint16_t from_port,
+                   uint16_t to_port, const void *data, uint32_t size) DX_REALTIME;
 
 /** A neighbour's MAC. */
 bool dx_arp_find(struct dx_net_stack *stack, uint32_t address, uint64_t *ret_mac) DX_REALTIME;
@@ -227,7 +227,8 @@ bool dx_net_is_broadcast(const struct dx_net_stack *stack, uint32_t address) DX_
 bool dx_net_is_on_link(const struct dx_net_stack *stack, uint32_t address) DX_REALTIME;
 
 /** dx_net_ops. */
-int dx_net_stack_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size) DX_REALTIME;
+int dx_net_stack_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data,
+                      uint32_t size) DX_REALTIME;
 
 extern const struct dx_net_ops dx_net_stack_ops; // udp_stack.c
 

@@ -12,7 +12,10 @@ dx_udp_open(struct dx_net *net, const struct dx_udp_config *config, struct dx_ud
 {
     if (!config->received || config->dscp > 63)
         return -EINVAL;
-    return net->ops->open(net, config, ret_socket);
+    struct dx_udp_config complete = *config;
+    if (!complete.ttl)
+        complete.ttl = 1;
+    return net->ops->open(net, &complete, ret_socket);
 }
 
 void

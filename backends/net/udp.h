@@ -29,8 +29,8 @@ struct dx_udp_datagram {
     const uint8_t *data;
     uint32_t size;
     struct dx_udp_address from;
-    uint32_t to;           // the address it was sent to: a group, a broadcast, or ours
-    uint64_t received_ns;  // CLOCK_MONOTONIC: when the transfer or the packet came
+    uint32_t to;          // the address it was sent to: a group, a broadcast, or ours
+    uint64_t received_ns; // CLOCK_MONOTONIC: when the transfer or the packet came
 };
 
 struct dx_udp_config {
@@ -50,7 +50,8 @@ struct dx_net_ops {
     void (*close)(struct dx_udp *socket);
     int (*join)(struct dx_udp *socket, uint32_t group, uint32_t source);
     int (*leave)(struct dx_udp *socket, uint32_t group, uint32_t source);
-    int (*send)(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size) DX_REALTIME;
+    int (*send)(struct dx_udp *socket, const struct dx_udp_address *to, const void *data,
+                uint32_t size) DX_REALTIME;
     uint32_t (*address)(const struct dx_net *net);
     uint64_t (*lost)(const struct dx_net *net);
     uint64_t (*poll)(struct dx_net *net, uint64_t now_ns);
@@ -74,8 +75,8 @@ struct dx_udp {
 /**
  * Opens a socket.
  *
- * @return 0; -EADDRINUSE (the port is another socket's: those bound to groups may share one), -EADDRNOTAVAIL (the
- *         address is not ours), -ENOBUFS (as many as there may be), -EINVAL (DSCP above 63, nothing to receive with).
+ * @return 0; -EADDRINUSE (the port is another socket's: those bound to groups may share one), -EADDRNOTAVAIL
+ *         (the address is not ours), -ENOBUFS (as many as there may be), -EINVAL (DSCP above 63, no `received`).
  */
 int dx_udp_open(struct dx_net *net, const struct dx_udp_config *config, struct dx_udp **ret_socket);
 
@@ -86,7 +87,8 @@ void dx_udp_close(struct dx_udp *socket);
  * Lets a group's datagrams to this socket; again for each further source.
  *
  * @param source  0: from anybody.
- * @return 0; -EADDRINUSE (joined already), -EINVAL (no group; from anybody and from a source), -ENOBUFS (too many).
+ * @return 0; -EADDRINUSE (joined already), -EINVAL (no group; from anybody and from a source), -ENOBUFS (too
+ *         many).
  */
 int dx_udp_join(struct dx_udp *socket, uint32_t group, uint32_t source);
 
@@ -99,11 +101,12 @@ int dx_udp_leave(struct dx_udp *socket, uint32_t group, uint32_t source);
  * @return 0; -EMSGSIZE (above DX_UDP_MAX_BYTES), -EADDRNOTAVAIL (no address yet), -ENETUNREACH (no way there),
  *         -ENETDOWN (no link), -ENOBUFS (no room in a queue).
  *
- * Thread: any, one at a time for a socket, and not while it is closed.  Real-time: yes.  Our own stack: no lock, no
- * system call but what its `send` does; to a neighbour whose MAC is not known yet it waits in a queue, and the next poll
- * asks.  The kernel's: one system call, which does not wait.
+ * Thread: any, one at a time for a socket, and not while it is closed.  Real-time: yes.  Our own stack: no lock,
+ * no system call but what its `send` does; to a neighbour whose MAC is not known yet it waits in a queue, and the
+ * next poll asks.  The kernel's: one system call, which does not wait.
  */
-int dx_udp_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size) DX_REALTIME;
+int dx_udp_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data,
+                uint32_t size) DX_REALTIME;
 
 /** The network's own address; 0: none.  Thread: any. */
 uint32_t dx_net_address(const struct dx_net *net);

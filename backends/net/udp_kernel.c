@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 enum {
-    DATAGRAMS = 64,            // of one socket in one poll, so that none starves the others
-    RECEIVE_BYTES = 1 << 20,   // half a second of eight streams; the kernel may give less
+    DATAGRAMS = 64,          // of one socket in one poll, so that none starves the others
+    RECEIVE_BYTES = 1 << 20, // half a second of eight streams; the kernel may give less
     LARGEST_BYTES = 1 << 16,
     CLOCKS_APART_NS = 5000,
 };
@@ -57,8 +57,8 @@ set_option(int fd, int level, int option, int value)
 }
 
 /*
- * Without CAP_NET_RAW a socket may be bound to a device since Linux 5.7. Before that, what it sends goes out there by
- * IP_UNICAST_IF, and what it receives is looked at (ipi_ifindex).
+ * Without CAP_NET_RAW a socket may be bound to a device since Linux 5.7. Before that, what it sends goes out
+ * there by IP_UNICAST_IF, and what it receives is looked at (ipi_ifindex).
  */
 static int
 bind_to_interface(const struct kernel_net *kernel, int fd)
@@ -79,7 +79,7 @@ set_options(const struct kernel_net *kernel, int fd, const struct dx_udp_config 
     } options[] = {
         {IPPROTO_IP, IP_MULTICAST_ALL, 0}, // else a socket gets the groups of all others on its port
         {IPPROTO_IP, IP_MULTICAST_LOOP, config->is_loop},
-        {IPPROTO_IP, IP_MULTICAST_TTL, config->ttl ? config->ttl : 1},
+        {IPPROTO_IP, IP_MULTICAST_TTL, config->ttl},
         {IPPROTO_IP, IP_TOS, config->dscp << 2},
         {IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE}, // never in fragments
         {IPPROTO_IP, IP_PKTINFO, 1},
@@ -154,7 +154,8 @@ open_socket(struct dx_net *net, const struct dx_udp_config *config, struct dx_ud
         (void)close(fd);
         return port;
     }
-    *socket = (struct kernel_socket){.base = {.net = net, .config = *config}, .fd = fd, .serial = kernel->next_serial++};
+    *socket =
+        (struct kernel_socket){.base = {.net = net, .config = *config}, .fd = fd, .serial = kernel->next_serial++};
     socket->base.config.port = (uint16_t)port;
     *ret_socket = &socket->base;
     return 0;
@@ -180,9 +181,10 @@ change_membership(const struct kernel_socket *socket, uint32_t group, uint32_t s
     memcpy(&request.gsr_group, &address, sizeof address);
     const struct ip_mreqn any = {.imr_multiaddr.s_addr = htonl(group), .imr_ifindex = kernel->index};
     const int result =
-        source ? setsockopt(socket->fd, IPPROTO_IP, is_join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP, &request,
-                            sizeof request)
-               : setsockopt(socket->fd, IPPROTO_IP, is_join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, &any, sizeof any);
+        source ? setsockopt(socket->fd, IPPROTO_IP, is_join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP,
+                            &request, sizeof request)
+               : setsockopt(socket->fd, IPPROTO_IP, is_join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, &any,
+                            sizeof any);
     return result < 0 ? -errno : 0;
 }
 
@@ -202,8 +204,9 @@ static int
 leave(struct dx_udp *base, uint32_t group, uint32_t source)
 {
     struct kernel_socket *const socket = (struct kernel_socket *)base;
-    return dx_memberships_remove(&socket->memberships, group, source) ? change_membership(socket, group, source, false)
-                                                                     : -EADDRNOTAVAIL;
+    return dx_memberships_remove(&socket->memberships, group, source)
+               ? change_membership(socket, group, source, false)
+               : -EADDRNOTAVAIL;
 }
 
 static int
@@ -218,8 +221,10 @@ send_datagram(struct dx_udp *base, const struct dx_udp_address *to, const void *
     if (!to->port)
         return -EINVAL;
     int error = 0;
-    DX_REALTIME_TRUSTED_BEGIN("sendto: does not wait; the price of the kernel's sockets, which docs/design/net.md names")
-    if (sendto(socket->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address) < 0)
+    DX_REALTIME_TRUSTED_BEGIN(
+        "sendto: does not wait; the price of the kernel's sockets, which docs/design/net.md names")
+    if (sendto(socket->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address,
+               sizeof address) < 0)
         error = errno == EAGAIN ? -ENOBUFS : -errno;
     DX_REALTIME_TRUSTED_END
     return error;
@@ -253,9 +258,9 @@ clock_ns(clockid_t clock)
 }
 
 /*
- * The kernel stamps by CLOCK_REALTIME. How long ago that was is the same on both clocks, unless somebody has set it
- * meanwhile: what comes from the future came now, and nothing waits for more than a second. Who is interrupted between
- * the two clocks reads them once more.
+ * The kernel stamps by CLOCK_REALTIME. How long ago that was is the same on both clocks, unless somebody has set
+ * it meanwhile: what comes from the future came now, and nothing waits for more than a second. Who is interrupted
+ * between the two clocks reads them once more.
  */
 static uint64_t
 to_monotonic(const struct timespec *stamp)
@@ -338,7 +343,8 @@ poll_sockets(struct dx_net *net, uint64_t now_ns)
         struct kernel_socket *const socket = events[i].data.ptr;
         const uint64_t serial = socket->serial;
         uint32_t left = DATAGRAMS;
-        while (left && socket->fd >= 0 && socket->serial == serial && serial < end_serial && receive(kernel, socket))
+        while (left && socket->fd >= 0 && socket->serial == serial && serial < end_serial &&
+               receive(kernel, socket))
             left--;
         is_more = is_more || !left;
     }

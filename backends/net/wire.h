@@ -17,7 +17,7 @@
 #define DX_IP_ALL_ROUTERS 0xe0000002u // 224.0.0.2
 #define DX_IP_ALL_IGMPV3 0xe0000016u  // 224.0.0.22
 #define DX_IP_BROADCAST 0xffffffffu
-#define DX_IP_LINK_LOCAL 0xa9fe0000u  // 169.254/16
+#define DX_IP_LINK_LOCAL 0xa9fe0000u // 169.254/16
 #define DX_UDP_BYTES 8u
 
 enum { DX_ETHERTYPE_IPV4 = 0x0800, DX_ETHERTYPE_ARP = 0x0806, DX_ETHERTYPE_VLAN = 0x8100 };
@@ -98,8 +98,8 @@ dx_ip_group_mac(uint32_t group) DX_REALTIME
 }
 
 /*
- * RFC 1071. A sum of 16-bit words does not depend on the byte order, so it is taken in the machine's and in pieces of
- * 32 bits; more than 64 KiB never come.
+ * RFC 1071. A sum of 16-bit words does not depend on the byte order, so it is taken in the machine's and in
+ * pieces of 32 bits; more than 64 KiB never come.
  */
 static inline uint64_t
 dx_sum(const uint8_t *bytes, uint32_t size) DX_REALTIME
@@ -145,7 +145,7 @@ dx_checksum(const uint8_t *bytes, uint32_t size) DX_REALTIME
     return dx_sum_finish(dx_sum(bytes, size));
 }
 
-/* The checksum of UDP from the header on, with that of the pseudo header; of what is received: 0 where it is right. */
+/* The checksum of UDP from the header on, with the pseudo header's; of what is received: 0 where it is right. */
 static inline uint32_t
 dx_udp_checksum(uint32_t from, uint32_t to, const uint8_t *udp, uint32_t size) DX_REALTIME
 {

@@ -11,10 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define OUR_MAC "\x02\x00\x00\x00\x00\x01"
 #define SERVER_IP 0xc0000264u
 #define S 1000000000ull
-#define REQUIRE(condition) \
-    do {                   \
-        if (!(condition))  \
-            abort();       \
+#define REQUIRE(condition)                                                                                        \
+    do {                                                                                                          \
+        if (!(condition))                                                                                         \
+            abort();                                                                                              \
     } while (0)
 
 enum { OFFER = 2, ACK = 5, MOST_BYTES = 1472 };
@@ -124,7 +124,8 @@ give_good(uint8_t type)
 {
     uint8_t message[MOST_BYTES];
     begin_reply(message, leased);
-    memcpy(message + 240, "\x35\x01\x00\x36\x04\xc0\x00\x02\x64\x33\x04\x00\x00\x0e\x10\x01\x04\xff\xff\xff\x00\xff", 22);
+    memcpy(message + 240,
+           "\x35\x01\x00\x36\x04\xc0\x00\x02\x64\x33\x04\x00\x00\x0e\x10\x01\x04\xff\xff\xff\x00\xff", 22);
     message[242] = type;
     give(message, 262);
 }
@@ -194,8 +195,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bytes_left = size;
     now_ns = S;
     said_count = given_count = 0;
-    static const uint32_t addresses[] = {0xc0000232, 0xc0000232, 0xc0000233, 0xe0000001, 0x7f000001, 0xffffffff,
-                                         0,          0xc00002ff, 5,          SERVER_IP};
+    static const uint32_t addresses[] = {0xc0000232, 0xc0000232, 0xc0000233, 0xe0000001, 0x7f000001,
+                                         0xffffffff, 0,          0xc00002ff, 5,          SERVER_IP};
     const uint8_t choice = take8();
     leased = addresses[choice / 6 % (sizeof addresses / sizeof *addresses)];
     const struct dx_net_stack_config config = {

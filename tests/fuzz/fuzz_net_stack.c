@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Frames, time steps and calls from bytes: whatever comes, the stack sends whole frames, delivers what was joined, and rests.
+// Frames, time and calls from bytes: the stack sends whole frames, delivers what was joined, and rests.
 
 #include "backends/net/stack.h"
 
@@ -9,10 +9,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OUR_MAC "\x02\x00\x00\x00\x00\x01"
-#define REQUIRE(condition) \
-    do {                   \
-        if (!(condition))  \
-            abort();       \
+#define REQUIRE(condition)                                                                                        \
+    do {                                                                                                          \
+        if (!(condition))                                                                                         \
+            abort();                                                                                              \
     } while (0)
 
 enum { SOCKETS = 4, MOST_SENT_AT_ONCE = 200 };
@@ -84,9 +84,9 @@ sum_of(const uint8_t *at, uint32_t size, uint32_t sum)
 static uint32_t
 take_address(void)
 {
-    static const uint32_t addresses[] = {0xc0000201, 0xc0000202, 0xc0000203, 0xc00002ff, 0xffffffff, 0,
-                                         0xe0000001, 0xe0000016, 0xef450001, 0xef450002, 0xee450001, 0xa9fe0101,
-                                         0x7f000001, 0x08080808};
+    static const uint32_t addresses[] = {0xc0000201, 0xc0000202, 0xc0000203, 0xc00002ff, 0xffffffff,
+                                         0,          0xe0000001, 0xe0000016, 0xef450001, 0xef450002,
+                                         0xee450001, 0xa9fe0101, 0x7f000001, 0x08080808};
     const uint8_t choice = take8();
     if (choice == 255)
         return take32();

@@ -201,7 +201,8 @@ wire_give(const uint8_t *frame, uint32_t size)
 }
 
 void
-wire_give_arp(uint32_t operation, uint64_t to_mac, uint64_t from_mac, uint32_t from, uint64_t about_mac, uint32_t about)
+wire_give_arp(uint32_t operation, uint64_t to_mac, uint64_t from_mac, uint32_t from, uint64_t about_mac,
+              uint32_t about)
 {
     uint8_t frame[60] = {0}; // padded, as on the wire
     put48(frame, to_mac);
@@ -262,8 +263,8 @@ make_udp(uint8_t *frame, uint64_t to_mac, uint32_t from, uint16_t from_port, uin
 }
 
 void
-wire_give_ip(uint64_t to_mac, uint64_t from_mac, uint32_t from, uint32_t to, uint8_t protocol, const uint8_t *payload,
-             uint32_t size)
+wire_give_ip(uint64_t to_mac, uint64_t from_mac, uint32_t from, uint32_t to, uint8_t protocol,
+             const uint8_t *payload, uint32_t size)
 {
     uint8_t frame[1514];
     wire_give(frame, make_ip(frame, to_mac, from_mac, from, to, protocol, payload, size));

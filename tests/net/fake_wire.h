@@ -13,8 +13,8 @@
 #define PEER_MAC 0x020000000002ull
 #define OTHER_MAC 0x020000000003ull
 #define ALL_MACS 0xffffffffffffull
-#define OUR_IP 0xc0000201u    // 192.0.2.1
-#define PEER_IP 0xc0000202u   // 192.0.2.2
+#define OUR_IP 0xc0000201u  // 192.0.2.1
+#define PEER_IP 0xc0000202u // 192.0.2.2
 #define OTHER_IP 0xc0000203u
 #define ROUTER_IP 0xc00002feu // 192.0.2.254
 #define GROUP 0xef450001u     // 239.69.0.1
@@ -51,7 +51,10 @@ struct heard {
     uint8_t bytes[DX_UDP_MAX_BYTES];
 };
 
-/** 192.0.2.1/24 by way of 192.0.2.254, seed 1, at 1 s; link up. Fields of `change` that are not 0 go before; what was there is stopped. */
+/**
+ * Stops what was there, and starts 192.0.2.1/24 by way of 192.0.2.254, seed 1, at 1 s; link up. Fields of `change`
+ * that are not 0 go before.
+ */
 void wire_start(const struct dx_net_stack_config *change);
 void wire_stop(void);
 
@@ -68,17 +71,18 @@ void wire_forget_sent(void);
 
 /** Gives the stack a frame, in memory that ends where it does. */
 void wire_give(const uint8_t *frame, uint32_t size);
-void wire_give_arp(uint32_t operation, uint64_t to_mac, uint64_t from_mac, uint32_t from, uint64_t about_mac, uint32_t about);
-void wire_give_ip(uint64_t to_mac, uint64_t from_mac, uint32_t from, uint32_t to, uint8_t protocol, const uint8_t *payload,
-                  uint32_t size);
-void wire_give_udp(uint64_t to_mac, uint32_t from, uint16_t from_port, uint32_t to, uint16_t to_port, const void *data,
-                   uint32_t size);
+void wire_give_arp(uint32_t operation, uint64_t to_mac, uint64_t from_mac, uint32_t from, uint64_t about_mac,
+                   uint32_t about);
+void wire_give_ip(uint64_t to_mac, uint64_t from_mac, uint32_t from, uint32_t to, uint8_t protocol,
+                  const uint8_t *payload, uint32_t size);
+void wire_give_udp(uint64_t to_mac, uint32_t from, uint16_t from_port, uint32_t to, uint16_t to_port,
+                   const void *data, uint32_t size);
 
 /** Frames as bytes. @return the size. */
 uint32_t make_ip(uint8_t *frame, uint64_t to_mac, uint64_t from_mac, uint32_t from, uint32_t to, uint8_t protocol,
                  const uint8_t *payload, uint32_t size);
-uint32_t make_udp(uint8_t *frame, uint64_t to_mac, uint32_t from, uint16_t from_port, uint32_t to, uint16_t to_port,
-                  const void *data, uint32_t size);
+uint32_t make_udp(uint8_t *frame, uint64_t to_mac, uint32_t from, uint16_t from_port, uint32_t to,
+                  uint16_t to_port, const void *data, uint32_t size);
 
 /** A socket that writes down what it receives. */
 struct dx_udp *wire_open(uint32_t address, uint16_t port, struct heard *heard);

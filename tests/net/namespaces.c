@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Two hosts on one machine: a Linux kernel at one end of a cable, at the other a stack of ours, or the kernel's sockets.
+// Two hosts on one machine: a Linux kernel at one end of a cable, a stack of ours or the kernel's at the other.
 
 #include "tests/net/namespaces.h"
 
@@ -142,8 +142,8 @@ make_veth(void)
     if (fcntl(rig.our_namespace, F_SETFD, 0) < 0)
         skip("fcntl");
     char command[256];
-    (void)snprintf(command, sizeof command, "ip link add vk type veth peer name vs netns /proc/%d/fd/%d", (int)getpid(),
-                   rig.our_namespace);
+    (void)snprintf(command, sizeof command, "ip link add vk type veth peer name vs netns /proc/%d/fd/%d",
+                   (int)getpid(), rig.our_namespace);
     if (system(command) != 0)
         skip("a veth pair");
     compute_checksums("vk");
@@ -337,8 +337,10 @@ peer_socket(uint32_t address, uint16_t port)
 {
     enter_theirs();
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, ttl = 4;
-    const struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address), .sin_port = htons(port)};
-    const struct ip_mreqn interface = {.imr_address.s_addr = htonl(address), .imr_ifindex = (int)if_nametoindex("vk")};
+    const struct sockaddr_in own = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(address), .sin_port = htons(port)};
+    const struct ip_mreqn interface = {.imr_address.s_addr = htonl(address),
+                                       .imr_ifindex = (int)if_nametoindex("vk")};
     CHECK(fd >= 0);
     CHECK(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof interface) == 0);
     CHECK(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof ttl) == 0);
@@ -350,6 +352,7 @@ peer_socket(uint32_t address, uint16_t port)
 void
 peer_send(int fd, uint32_t to, uint16_t port, const void *data, uint32_t size)
 {
-    const struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(to), .sin_port = htons(port)};
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(to), .sin_port = htons(port)};
     CHECK_EQ(sendto(fd, data, size, 0, (const struct sockaddr *)&address, sizeof address), size);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Two hosts on one machine: a Linux kernel at one end of a cable, at the other a stack of ours, or the kernel's sockets.
+// Two hosts on one machine: a Linux kernel at one end of a cable, a stack of ours or the kernel's at the other.
 
 #ifndef DX_TESTS_NET_NAMESPACES_H
 #define DX_TESTS_NET_NAMESPACES_H
@@ -20,27 +20,28 @@ enum { SKIPPED = 77 };
 #define PEER_IP2 0xc0000203u // 192.0.2.3, the same host
 #define GROUP 0xef450001u    // 239.69.0.1
 
-#define CHECK(condition)                                                                  \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
-            (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                      \
-        }                                                                                 \
+#define CHECK(condition)                                                                                          \
+    do {                                                                                                          \
+        if (!(condition)) {                                                                                       \
+            (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                         \
+            exit(1);                                                                                              \
+        }                                                                                                         \
     } while (0)
 
-#define CHECK_EQ(a, b)                                                                                       \
-    do {                                                                                                     \
-        const long long check_a_ = (long long)(a), check_b_ = (long long)(b);                                \
-        if (check_a_ != check_b_) {                                                                          \
-            (void)fprintf(stderr, "%s:%d: %s is %lld, %s is %lld\n", __FILE__, __LINE__, #a, check_a_, #b, check_b_); \
-            exit(1);                                                                                         \
-        }                                                                                                    \
+#define CHECK_EQ(a, b)                                                                                            \
+    do {                                                                                                          \
+        const long long check_a_ = (long long)(a), check_b_ = (long long)(b);                                     \
+        if (check_a_ != check_b_) {                                                                               \
+            (void)fprintf(stderr, "%s:%d: %s is %lld, %s is %lld\n", __FILE__, __LINE__, #a, check_a_, #b,        \
+                          check_b_);                                                                              \
+            exit(1);                                                                                              \
+        }                                                                                                         \
     } while (0)
 
-#define RUN(test)                               \
-    do {                                        \
-        (void)fprintf(stderr, "- %s\n", #test); \
-        test();                                 \
+#define RUN(test)                                                                                                 \
+    do {                                                                                                          \
+        (void)fprintf(stderr, "- %s\n", #test);                                                                   \
+        test();                                                                                                   \
     } while (0)
 
 /* What is at our end of the cable. */
@@ -63,8 +64,8 @@ struct rig {
 extern struct rig rig;
 
 /**
- * Makes namespaces and the cable; the process stays in the peer's. Ends the process with SKIPPED and a reason where the
- * machine does not allow it.
+ * Makes namespaces and the cable; the process stays in the peer's. Ends the process with SKIPPED and a reason
+ * where the machine does not allow it.
  */
 void rig_make(enum cable cable);
 

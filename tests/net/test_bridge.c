@@ -39,7 +39,8 @@ make_bridge(unsigned version)
         (void)fprintf(stderr, "skipped: the kernel has no bridge that snoops\n");
         exit(SKIPPED);
     }
-    run("ip link set br0 type bridge mcast_igmp_version %u mcast_query_interval 100 mcast_query_response_interval 50 "
+    run("ip link set br0 type bridge mcast_igmp_version %u mcast_query_interval 100 "
+        "mcast_query_response_interval 50 "
         "mcast_startup_query_interval 100 mcast_membership_interval 260 mcast_last_member_interval 50",
         version);
     run("ip link set br0 type bridge mcast_querier 1"); // last: it floods for one response interval from here on

@@ -38,7 +38,8 @@ take_said(struct said *said)
     if (!sent)
         return false;
     const uint8_t *const ip = sent->bytes + 14, *const bootp = ip + 28;
-    *said = (struct said){.at_ns = sent->at_ns, .to_mac = get48(sent->bytes), .from = get32(ip + 12), .to = get32(ip + 16)};
+    *said = (struct said){
+        .at_ns = sent->at_ns, .to_mac = get48(sent->bytes), .from = get32(ip + 12), .to = get32(ip + 16)};
     cr_assert(eq(u32, get16(ip + 20), 68));
     cr_assert(eq(u32, get16(ip + 22), 67));
     cr_assert(ge(u32, get16(ip + 24), 8 + 300)); // RFC 1542, 2.1
@@ -147,8 +148,8 @@ give_reply(uint8_t type, uint32_t xid)
 {
     uint8_t bootp[548];
     const uint32_t size = make_reply(bootp, type, xid);
-    wire_give_udp(server.is_unicast ? OUR_MAC : ALL_MACS, SERVER_IP, 67, server.is_unicast ? server.address : 0xffffffff,
-                  68, bootp, size);
+    wire_give_udp(server.is_unicast ? OUR_MAC : ALL_MACS, SERVER_IP, 67,
+                  server.is_unicast ? server.address : 0xffffffff, 68, bootp, size);
 }
 
 static void
@@ -499,7 +500,8 @@ expect_no_lease(uint8_t type)
 
 Test(dhcp, offers_and_leases_that_cannot_be_are_not_taken)
 {
-    static const uint32_t addresses[] = {0, 0x7f000001, 0xe0000001, 0xffffffff, 0xc0000200, 0xc00002ff, SERVER_IP, 5};
+    static const uint32_t addresses[] = {0,          0x7f000001, 0xe0000001, 0xffffffff,
+                                         0xc0000200, 0xc00002ff, SERVER_IP,  5};
     for (uint32_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         server.address = addresses[i];
         expect_no_lease(OFFER);
@@ -534,7 +536,8 @@ Test(dhcp, a_network_that_cannot_be_is_replaced_by_the_address_class)
     (void)get_lease();
     struct heard heard;
     struct dx_udp *const udp = wire_open(0, 5004, &heard);
-    cr_assert(eq(int, dx_udp_send(udp, &(struct dx_udp_address){0xc00002ff, 1}, "a", 1), 0)); // the broadcast of a /24
+    cr_assert(
+        eq(int, dx_udp_send(udp, &(struct dx_udp_address){0xc00002ff, 1}, "a", 1), 0)); // the broadcast of a /24
     wire_forget_sent();
     cr_assert(lt(int, dx_udp_send(udp, &(struct dx_udp_address){0xc0000301, 1}, "a", 1), 0)); // no way there
     wire_stop();
@@ -559,7 +562,7 @@ Test(dhcp, t1_and_t2_in_the_wrong_order_are_not_believed)
 // Each in a message that is cut right behind: what reads beyond is seen by AddressSanitizer.
 Test(dhcp, options_that_lie_about_their_length_are_refused)
 {
-    static const uint8_t lies[][4] = {{54, 4, 1, 2}, {53, 2, 2, 2}, {53, 0, 53, 0}, {51, 3, 0, 0}, {1, 255, 0, 0},
+    static const uint8_t lies[][4] = {{54, 4, 1, 2}, {53, 2, 2, 2}, {53, 0, 53, 0}, {51, 3, 0, 0},  {1, 255, 0, 0},
                                       {3, 5, 0, 0},  {52, 1, 4, 0}, {52, 1, 0, 0},  {255, 0, 0, 0}, {0, 0, 0, 54}};
     struct said said;
     start(1);

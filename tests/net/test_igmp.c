@@ -103,8 +103,8 @@ expect_record(const struct told *told, uint32_t type, uint32_t group, uint32_t s
 }
 
 static void
-give_query(uint32_t to, uint32_t code, uint32_t group, uint32_t qrv, const uint32_t *sources, uint32_t source_count,
-           uint32_t size)
+give_query(uint32_t to, uint32_t code, uint32_t group, uint32_t qrv, const uint32_t *sources,
+           uint32_t source_count, uint32_t size)
 {
     uint8_t igmp[12 + 4 * 64] = {0x11, (uint8_t)code};
     put32(igmp + 4, group);
@@ -295,7 +295,8 @@ Test(igmp, long_response_times_have_an_exponent)
             most_ns = told.at_ns - begin_ns > most_ns ? told.at_ns - begin_ns : most_ns;
             wire_stop();
         }
-        cr_assert(most_ns <= codes[i].tenths * 100 * MS && most_ns > codes[i].tenths * 90 * MS, "code %x", codes[i].code);
+        cr_assert(most_ns <= codes[i].tenths * 100 * MS && most_ns > codes[i].tenths * 90 * MS, "code %x",
+                  codes[i].code);
     }
 }
 
@@ -532,10 +533,10 @@ Test(igmp, queries_that_lie_are_counted_and_not_answered)
     static const uint32_t sources[64] = {0};
     join(GROUP, 0);
     settle();
-    give_query(ALL_HOSTS, 10, 0, 2, NULL, 0, 9);           // no version's length
-    give_query(ALL_HOSTS, 10, 0, 2, sources, 64, 12);      // fewer sources than it says
-    give_query(ALL_HOSTS, 10, OUR_IP, 2, NULL, 0, 12);     // for what is no group
-    give_query(GROUP, 10, 0, 2, NULL, 0, 12);              // general, but not to all
+    give_query(ALL_HOSTS, 10, 0, 2, NULL, 0, 9);       // no version's length
+    give_query(ALL_HOSTS, 10, 0, 2, sources, 64, 12);  // fewer sources than it says
+    give_query(ALL_HOSTS, 10, OUR_IP, 2, NULL, 0, 12); // for what is no group
+    give_query(GROUP, 10, 0, 2, NULL, 0, 12);          // general, but not to all
     cr_assert(eq(u64, wire_counters().bad_frames, 4));
     uint8_t query[8] = {0x11, 10, 0xde, 0xad};
     wire_give_ip(0x01005e000001, PEER_MAC, 0, ALL_HOSTS, 2, query, 8);

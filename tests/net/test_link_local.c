@@ -41,7 +41,7 @@ next_probe(uint32_t not_about)
     return NULL;
 }
 
-// PROBE_WAIT 1 s, PROBE_NUM 3, PROBE_MIN 1 s, PROBE_MAX 2 s, ANNOUNCE_WAIT 2 s, ANNOUNCE_NUM 2, ANNOUNCE_INTERVAL 2 s
+// PROBE_WAIT 1 s, PROBE_NUM 3, PROBE_MIN 1 s, PROBE_MAX 2 s, ANNOUNCE_WAIT 2 s, ANNOUNCE_NUM 2, and 2 s between
 Test(link_local, it_is_probed_and_announced_as_the_rfc_says)
 {
     uint64_t least_ns = UINT64_MAX, most_ns = 0, least_wait_ns = UINT64_MAX, most_wait_ns = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sending from several threads while the wire thread learns, forgets and asks: each frame goes to a MAC its address had.
+// Sending from several threads while neighbours come, change and go: each frame has a MAC that its address had.
 
 #include "backends/net/stack.h"
 #include "tests/break_rules.h"
@@ -66,9 +66,14 @@ send_much(void *context)
 static void
 give_arp(uint8_t peer, uint8_t number, uint64_t now_ns)
 {
-    uint8_t frame[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, peer, number, (uint8_t)~number,
-                         8,    6,    0,    1,    8,    0,    6, 4, 0, 1,
-                         2,    0,    0,    peer, number, (uint8_t)~number, 192, 0, 2, (uint8_t)(16 + peer)};
+    uint8_t frame[42] = {0xff, 0xff, 0xff,   0xff,
+                         0xff, 0xff, 2,      0,
+                         0,    peer, number, (uint8_t)~number,
+                         8,    6,    0,      1,
+                         8,    0,    6,      4,
+                         0,    1,    2,      0,
+                         0,    peer, number, (uint8_t)~number,
+                         192,  0,    2,      (uint8_t)(16 + peer)};
     memcpy(frame + 38, "\xc0\x00\x02\x01", 4);
     dx_net_stack_input(stack, frame, sizeof frame, now_ns);
 }
@@ -111,8 +116,9 @@ main(void)
     CHECK(atomic_load(&unicasts) > 0 && atomic_load(&multicasts) > 0 && atomic_load(&requests) > 0);
     struct dx_net_stack_counters counters;
     dx_net_stack_get_counters(stack, &counters);
-    (void)fprintf(stderr, "%u unicasts, %u multicasts, %u of ARP, %llu dropped while they waited\n", atomic_load(&unicasts),
-                  atomic_load(&multicasts), atomic_load(&requests), (unsigned long long)counters.arp_dropped);
+    (void)fprintf(stderr, "%u unicasts, %u multicasts, %u of ARP, %llu dropped while they waited\n",
+                  atomic_load(&unicasts), atomic_load(&multicasts), atomic_load(&requests),
+                  (unsigned long long)counters.arp_dropped);
     dx_net_stack_destroy(stack);
     return 0;
 }

@@ -104,7 +104,8 @@ Test(stack, datagrams_of_every_size_are_sent_whole_with_a_right_sum)
         cr_assert(memcmp(sent->bytes + 34, expected + 34, 8 + size) == 0, "size %u", size);
         cr_assert(eq(u32, slow_checksum(sent->bytes + 14, 20), 0));
     }
-    cr_assert(eq(int, dx_udp_send(socket, &(struct dx_udp_address){PEER_IP, 4000}, data, sizeof data + 1), -EMSGSIZE));
+    cr_assert(
+        eq(int, dx_udp_send(socket, &(struct dx_udp_address){PEER_IP, 4000}, data, sizeof data + 1), -EMSGSIZE));
 }
 
 // RFC 768: a sum that comes out as 0 is sent as all ones.
@@ -271,7 +272,8 @@ Test(stack, what_is_for_others_is_counted_and_left)
 Test(stack, senders_that_cannot_be_are_refused)
 {
     (void)wire_open(0, 5004, &heard);
-    static const uint32_t senders[] = {0x7f000001, 0xe0000001, 0xf0000001, 0xffffffff, 0xc00002ff, OUR_IP, 0x00000001};
+    static const uint32_t senders[] = {0x7f000001, 0xe0000001, 0xf0000001, 0xffffffff,
+                                       0xc00002ff, OUR_IP,     0x00000001};
     for (uint32_t i = 0; i < sizeof senders / sizeof *senders; i++) {
         wire_give_udp(OUR_MAC, senders[i], 4000, OUR_IP, 5004, "a", 1);
         cr_assert(eq(u64, wire_counters().bad_frames, i + 1));
@@ -399,7 +401,8 @@ Test(stack, sockets_without_a_port_get_one_each_until_all_are_taken)
 
 Test(stack, a_socket_may_close_itself_and_others_and_open_one_while_it_receives)
 {
-    const struct dx_udp_config config = {.address = GROUP, .port = 5004, .context = &heard, .received = close_both};
+    const struct dx_udp_config config = {
+        .address = GROUP, .port = 5004, .context = &heard, .received = close_both};
     for (uint32_t i = 0; i < 2; i++) {
         cr_assert(eq(int, dx_udp_open(wire.net, &config, &doomed[i]), 0));
         cr_assert(eq(int, dx_udp_join(doomed[i], GROUP, 0), 0));
@@ -512,11 +515,11 @@ Test(stack, configurations_that_make_no_sense_are_refused)
     put48(good.mac, OUR_MAC);
     cr_assert(eq(int, dx_net_stack_create(&good, &stack), 0));
     dx_net_stack_destroy(stack);
-#define REFUSED(field, value)                                             \
-    do {                                                                  \
-        bad = good;                                                       \
-        bad.field = value;                                                \
-        cr_assert(eq(int, dx_net_stack_create(&bad, &stack), -EINVAL)); \
+#define REFUSED(field, value)                                                                                     \
+    do {                                                                                                          \
+        bad = good;                                                                                               \
+        bad.field = value;                                                                                        \
+        cr_assert(eq(int, dx_net_stack_create(&bad, &stack), -EINVAL));                                           \
     } while (0)
     REFUSED(mac[0], 3);
     REFUSED(address, 0);

@@ -80,7 +80,8 @@ peer_has_got(void)
                              .msg_control = control,
                              .msg_controllen = sizeof control};
     got_size = recvmsg(watched_fd, &message, 0);
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); got_size >= 0 && header; header = CMSG_NXTHDR(&message, header)) {
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); got_size >= 0 && header;
+         header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_type == IP_TOS)
             got_tos = *CMSG_DATA(header);
         else if (header->cmsg_type == IP_TTL)
@@ -176,7 +177,8 @@ stamps_are_of_the_time_when_a_datagram_came(void)
         const uint64_t before_ns = now_ns();
         peer_send(peer, OUR_IP, 5004, "a", 1);
         const uint64_t after_ns = now_ns();
-        if (rig.cable == CABLE_KERNEL) // what waits in the kernel's queue keeps its time; the stack's caller gives it one
+        // What waits in the kernel's queue keeps its time; what comes to the stack gets it from who brings it.
+        if (rig.cable == CABLE_KERNEL)
             CHECK(usleep(20000) == 0);
         CHECK(wait_for(i));
         CHECK(heard[0].at_ns + 100000 >= before_ns); // two clocks are read one after the other
