@@ -100,22 +100,29 @@ print_and_destroy(struct dx_usb_model *model)
 
 /* ---- the wire ---- */
 
-/* Until it is killed with its parent. */
-__attribute__((noreturn)) static void
-echo(const struct program *program)
+/* Before anybody can ask. */
+static int
+open_echo(const struct program *program)
 {
-    static uint8_t bytes[65536];
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons((uint16_t)program->echo_port)};
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), room = 1024 * 1024;
+    const struct sockaddr_in place = {.sin_family = AF_INET, .sin_port = htons((uint16_t)program->echo_port)};
     struct in_addr own = {0};
-    const int room = 1024 * 1024;
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
     if (program->address)
         (void)inet_pton(AF_INET, program->address, &own);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&from, sizeof from) < 0 ||
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&place, sizeof place) < 0 ||
         setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &own, sizeof own) < 0)
         die("echo", strerror(errno));
+    return fd;
+}
+
+/* Until it is killed with its parent. */
+__attribute__((noreturn)) static void
+echo(int fd)
+{
+    static uint8_t bytes[65536];
+    struct sockaddr_in from;
     for (;;) {
         socklen_t length = sizeof from;
         const ssize_t n = recvfrom(fd, bytes, sizeof bytes - 1, 0, (struct sockaddr *)&from, &length);
@@ -128,6 +135,23 @@ echo(const struct program *program)
         if (sendto(fd, bytes, (size_t)n, 0, (const struct sockaddr *)&from, sizeof from) != n)
             (void)atomic_fetch_add_explicit(&echoed->failed, 1, memory_order_relaxed);
     }
+}
+
+static void
+start_echo(const struct program *program)
+{
+    const int fd = open_echo(program);
+    echoed = mmap(NULL, sizeof *echoed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (echoed == MAP_FAILED)
+        die("echo", strerror(errno));
+    const pid_t child = fork();
+    if (child < 0)
+        die("echo", strerror(errno));
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        echo(fd);
+    }
+    (void)close(fd);
 }
 
 static int
@@ -146,13 +170,8 @@ open_wire(const struct program *program)
     if (program->address && (inet_pton(AF_INET, program->address, &address) != 1 ||
                              dx_model_wire_set_address(name, ntohl(address.s_addr), 24, why) < 0))
         die(program->address, "cannot be set");
-    if (program->echo_port &&
-        (echoed = mmap(NULL, sizeof *echoed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) == MAP_FAILED)
-        die("the echo", strerror(errno));
-    if (program->echo_port && fork() == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        echo(program);
-    }
+    if (program->echo_port)
+        start_echo(program);
     return fd;
 }
 
