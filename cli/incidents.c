@@ -12,6 +12,8 @@
 #include <time.h>
 
 #define FOLLOW_NS 500000000
+/* One that goes on is told when it is over, or has gone on for long: after others that began later. */
+#define TOLD_LATE_NS UINT64_C(60000000000)
 
 enum incidents_option {
     OPTION_SINCE,
@@ -198,28 +200,63 @@ print_incidents(OSArray *incidents, const struct incidents_request *request)
 
 /* Asking. */
 
-/* @param since  in: host time from which on; out: right after the newest. */
+static bool
+is_same(const OSDictionary *a, const OSDictionary *b)
+{
+    return cli_get_number(a, "host-ns") == cli_get_number(b, "host-ns") &&
+           cli_get_number(a, "client-pid") == cli_get_number(b, "client-pid") &&
+           strcmp(cli_get_text(a, "cause"), cli_get_text(b, "cause")) == 0 &&
+           strcmp(cli_get_text(a, "uid"), cli_get_text(b, "uid")) == 0;
+}
+
+/* Those that were not there before; +1, or NULL. */
+static OSArray *
+copy_new(const OSArray *incidents, const OSArray *before)
+{
+    OSArray *fresh = OSArrayCreate(0);
+    for (size_t i = 0; fresh && i < cli_count(incidents); i++) {
+        OSDictionary *const incident = cli_at(incidents, i);
+        bool is_new = incident;
+        for (size_t k = 0; is_new && k < cli_count(before); k++)
+            is_new = !is_same(incident, cli_at(before, k));
+        if (is_new && !OSArraySetObject(fresh, incident))
+            OSSafeReleaseNULL(fresh);
+    }
+    return fresh;
+}
+
+/* What is shown from one look to the next. */
+struct look {
+    const char *uid;  // "": of all devices
+    uint64_t since;   // host time
+    OSArray *before;  // what the last look saw; +1, or NULL
+};
+
 static int
-show_since(const struct incidents_request *request, dx_directory *directory, const char *uid, uint64_t *since)
+show_new(const struct incidents_request *request, dx_directory *directory, struct look *look)
 {
     OSDictionary *answer = NULL;
     OSDictionary *const arguments = OSDictionaryCreate(2);
-    OSArray *const none = OSArrayCreate(0);
-    int code = arguments && none && OSDictionarySetUInt64Value(arguments, "since", *since) &&
-                       (!*uid || OSDictionarySetStringValue(arguments, "uid", uid))
+    int code = arguments && OSDictionarySetUInt64Value(arguments, "since", look->since) &&
+                       (!*look->uid || OSDictionarySetStringValue(arguments, "uid", look->uid))
                    ? cli_request(directory, "incidents", "incidents", arguments, &answer)
                    : cli_fail(CLI_FAILED, "no memory");
     OSArray *const incidents = cli_get_array(answer, "incidents");
     const unsigned long long left_out = cli_get_number(answer, "left-out");
+    OSArray *const fresh = code == CLI_OK ? copy_new(incidents, look->before) : NULL;
     if (code == CLI_OK)
-        code = print_incidents(incidents ? incidents : none, request);
-    if (left_out > 0)
+        code = fresh ? print_incidents(fresh, request) : cli_fail(CLI_FAILED, "no memory");
+    if (left_out > 0 && !look->before)
         cli_note("%llu earlier ones do not fit: ask for one device, or with --since", left_out);
-    for (size_t i = 0; i < cli_count(incidents); i++) {
-        const uint64_t time = cli_get_number(cli_at(incidents, i), "host-ns");
-        *since = time >= *since ? time + 1 : *since;
+    const size_t count = cli_count(incidents);
+    const uint64_t newest = count ? cli_get_number(cli_at(incidents, count - 1), "host-ns") : 0;
+    if (newest > TOLD_LATE_NS && newest - TOLD_LATE_NS > look->since)
+        look->since = newest - TOLD_LATE_NS;
+    if (code == CLI_OK) {
+        OSObjectRelease(look->before);
+        look->before = incidents ? OSObjectRetain(incidents) : NULL;
     }
-    OSObjectRelease(none);
+    OSObjectRelease(fresh);
     OSObjectRelease(arguments);
     OSObjectRelease(answer);
     return code;
@@ -250,17 +287,18 @@ show_incidents(void *context, dx_directory *directory)
         code = cli_find_uid("incidents", &devices, request->device, uid);
         cli_devices_finish(&devices);
     }
-    uint64_t since = find_start(request);
+    struct look look = {.uid = uid, .since = find_start(request)};
     if (code == CLI_OK && request->wants_follow)
         cli_catch_signals();
     if (code == CLI_OK)
-        code = show_since(request, directory, uid, &since);
+        code = show_new(request, directory, &look);
     while (code == CLI_OK && request->wants_follow && !cli_signal()) {
         const struct timespec pause = {.tv_nsec = FOLLOW_NS};
         (void)nanosleep(&pause, NULL); // a signal ends it early
         if (!cli_signal())
-            code = show_since(request, directory, uid, &since);
+            code = show_new(request, directory, &look);
     }
+    OSObjectRelease(look.before);
     return code;
 }
 

@@ -116,6 +116,30 @@ wait $follower
 grep -qE ' cable +signal of death .*SIGKILL' followed || fail "--follow did not tell of it: $(cat followed)"
 wait_for 10 has_both
 
+# What began earlier and is told later is told by --follow as well: it is told when it is over.
+"$dextral" play -q long.wav --device idle &
+second=$!
+plays_on_idle() { "$dextral" top -b -n 1 | grep -qE "^  dextral +plays +$second "; }
+wait_for 10 plays_on_idle
+(timeout 6 "$dextral" incidents --follow >followed 2>&1 || true) &
+follower=$!
+count_missing() { "$dextral" top -b -n 1 | sed -nE "s/^  dextral +plays +$player .* ([0-9]+) frames missing.*/\1/p"; }
+before=$(count_missing)
+lacks_more() { [ "$(count_missing)" -gt "${before:-0}" ]; }
+kill -s STOP $player
+wait_for 10 lacks_more
+kill -s KILL "$(sed -nE 's/^  driver +.* process ([0-9]+),.*/\1/p' < <("$dextral" info idle))"
+sleep 0.6 # less than a second: it is one incident, told when it is over
+kill -s CONT $player
+wait $follower
+grep -qE ' idle +signal of death ' followed || fail "--follow did not tell of a death: $(cat followed)"
+grep -qE " cable +lane not covered .* dextral \\[$player\\] " followed ||
+    fail "--follow left out what began earlier: $(cat followed)"
+[ "$(sort followed | uniq -d | grep -c .)" = 0 ] || fail "--follow told something twice: $(cat followed)"
+kill -s TERM $second
+wait $second || true
+wait_for 10 has_both
+
 # Restarted by hand: another process, and clients stay.
 driver=$(sed -nE 's/^  driver +.* process ([0-9]+),.*/\1/p' < <("$dextral" info cable))
 succeed restart cable
