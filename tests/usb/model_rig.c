@@ -39,6 +39,17 @@ serve(void *context)
     return NULL;
 }
 
+/* Of the one rig there is. */
+static struct model_rig *open_rig;
+
+static void
+destroy_later(struct dx_usb_model *model)
+{
+    while (sem_wait(&open_rig->has_looked) < 0) {
+    }
+    open_rig->model_ops->destroy(model);
+}
+
 static void
 send_to_test(void *wire, const uint8_t *frame, uint32_t size)
 {
@@ -57,6 +68,12 @@ rig_open(struct model_rig *rig, struct dx_usb_model *model, bool is_served)
         char why[256];
         CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
         rig->server_socket = pair[1];
+        open_rig = rig;
+        rig->model_ops = model->ops;
+        rig->ops = *model->ops;
+        rig->ops.destroy = destroy_later;
+        model->ops = &rig->ops;
+        CHECK_EQ(sem_init(&rig->has_looked, 0, 0), 0);
         const enum dx_usb_speed speed = model->speed;
         CHECK_EQ(pthread_create(&rig->server, NULL, serve, rig), 0);
         CHECK_EQ(dx_usb_open_usbip(pair[0], 1 << 16 | 2, speed, &rig->device, why), 0);
@@ -76,7 +93,9 @@ rig_close(struct model_rig *rig)
     CHECK_EQ(pthread_join(rig->pumper, NULL), 0);
     dx_usb_close(rig->device);
     if (rig->is_served) {
+        CHECK_EQ(sem_post(&rig->has_looked), 0);
         CHECK_EQ(pthread_join(rig->server, NULL), 0);
+        CHECK_EQ(sem_destroy(&rig->has_looked), 0);
         (void)close(rig->server_socket);
     }
     (void)close(rig->wire[0]);

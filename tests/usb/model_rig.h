@@ -8,6 +8,7 @@
 #include "tests/core/check.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -23,6 +24,9 @@ struct model_rig {
     int server_socket; // the server's end
     int serve_result;
     char serve_why[256];
+    struct dx_usb_model_ops ops; // the model's, but that it is kept until the test has looked at it
+    const struct dx_usb_model_ops *model_ops;
+    sem_t has_looked;
 };
 
 /* One transfer, and how often it has completed. */

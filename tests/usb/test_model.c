@@ -714,14 +714,23 @@ what_waits_can_be_cancelled_and_times_out(void)
     rig_close(&rig);
 }
 
-static int planned_fault;
+static _Atomic int planned_fault;
 
 /* Of bulk IN transfers alone. */
 static int
 make_fault(void *context, const struct dx_usb_transfer *transfer)
 {
     (void)context;
-    return transfer->kind == DX_USB_BULK && transfer->endpoint == 0x82 ? planned_fault : 0;
+    return transfer->kind == DX_USB_BULK && transfer->endpoint == 0x82
+               ? atomic_load_explicit(&planned_fault, memory_order_acquire)
+               : 0;
+}
+
+/* Changed only while no transfer is under way. */
+static void
+plan_fault(int fault)
+{
+    atomic_store_explicit(&planned_fault, fault, memory_order_release);
 }
 
 static void
@@ -731,28 +740,28 @@ faults_are_what_was_planned(void)
     uint8_t frame[100];
     struct dx_usb_model *const model = dx_model_ecm(&options);
     CHECK(model);
-    planned_fault = 0; // it is changed only while no transfer is under way
+    plan_fault(0);
     model->fault = make_fault;
     rig_open(&rig, model, is_served);
     select_data(1);
     CHECK_EQ(rig_out(&rig, 0x21, 0x43, 0x000e, 0, NULL, 0), 0);
-    planned_fault = -EPIPE;
+    plan_fault(-EPIPE);
     CHECK_EQ(rig_transfer(&rig, &watched, 0x82, 512, 1000), -EPIPE);
-    planned_fault = 0;
+    plan_fault(0);
     CHECK_EQ(rig_transfer(&rig, &watched, 0x82, 512, 1000), -EPIPE); // halted
     CHECK_EQ(dx_usb_clear_halt(rig.device, 0x82), 0);
-    planned_fault = -EOVERFLOW;
+    plan_fault(-EOVERFLOW);
     CHECK_EQ(rig_transfer(&rig, &watched, 0x82, 512, 1000), -EOVERFLOW);
-    planned_fault = -EINPROGRESS;
+    plan_fault(-EINPROGRESS);
     make_frame(frame, sizeof frame, mac);
     rig_wire_send(&rig, frame, sizeof frame);
     CHECK_EQ(rig_transfer(&rig, &watched, 0x82, 512, 100), -ETIMEDOUT);
-    planned_fault = 40;
+    plan_fault(40);
     CHECK_EQ(rig_transfer(&rig, &watched, 0x82, 512, 1000), 0);
     CHECK_EQ(watched.usb.actual, 40);
-    planned_fault = -ENODEV;
+    plan_fault(-ENODEV);
     CHECK_EQ(rig_transfer(&rig, &watched, 0x82, 512, 1000), -ENODEV);
-    planned_fault = 0;
+    plan_fault(0);
     /* It is gone and stays so; whether that is told by submit or by completion is a matter of time. */
     watched_prepare(&rig, &watched, DX_USB_BULK, 0x82);
     if (dx_usb_submit(rig.device, &watched.usb) == 0) {

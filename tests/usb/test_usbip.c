@@ -396,8 +396,9 @@ static struct watched many[32];
 static uint32_t
 submit_many(uint32_t count, uint8_t endpoint, uint32_t size, uint32_t timeout_ms)
 {
-    uint8_t header[HEADER];
+    uint8_t header[HEADER], bytes[2048];
     uint32_t first = 0;
+    CHECK(size <= sizeof bytes);
     for (uint32_t i = 0; i < count; i++) {
         watched_prepare(&rig, &many[i], DX_USB_BULK, endpoint);
         many[i].usb.size = size;
@@ -412,7 +413,7 @@ submit_many(uint32_t count, uint8_t endpoint, uint32_t size, uint32_t timeout_ms
         if (i == 0)
             first = get32(header + 4);
         if (!(endpoint & DX_USB_IN))
-            CHECK(read_all(theirs, many[i].data, size, 5000));
+            CHECK(read_all(theirs, bytes, size, 5000));
     }
     return first;
 }
