@@ -135,13 +135,24 @@ search_from_begin(struct dx_ax88772_receiver *r)
 }
 
 /*
- * A header with flags may be chance; a plain one is not, all the less with something behind it. Where there is a plain one,
- * in a stream that has had no flags so far, the other is none.
+ * A header with flags may be chance; a plain one is not, all the less with something behind it. Where there is a plain one to
+ * which the other does not lead, the other is none.
+ *
+ * @param at  where the next header stands, if that one is one.
  */
 static DX_REALTIME bool
-is_contradicted(const struct dx_ax88772_receiver *r)
+is_contradicted(const struct dx_ax88772_receiver *r, uint32_t at)
 {
-    return find_header(r, r->is_continued ? 0 : r->at, true, r->has_flags ? END : CUT_OFF) != UINT32_MAX;
+    const uint32_t plain = find_header(r, r->is_continued ? 0 : r->at, true, r->has_flags ? END : CUT_OFF);
+    if (plain == UINT32_MAX)
+        return false;
+    while (at < plain) {
+        const uint32_t word = get_word(r->data + at), length = word & LENGTH_MASK;
+        if (!word_is_header(word))
+            return true;
+        at += DX_AX88772_HEADER_BYTES + length + (length & 1u);
+    }
+    return at != plain;
 }
 
 static DX_REALTIME void
@@ -315,10 +326,11 @@ static DX_REALTIME bool
 read_header(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
 {
     while (read_head(r)) {
-        const uint32_t word = get_word(r->head);
+        const uint32_t word = get_word(r->head), length = word & LENGTH_MASK;
         const bool may_pad = r->may_pad;
         r->may_pad = false;
-        if (word_is_plain(word) || (word_is_header(word) && !(r->is_unsure && is_contradicted(r))))
+        if (word_is_plain(word) ||
+            (word_is_header(word) && !(r->is_unsure && is_contradicted(r, r->at + length + (length & 1u)))))
             return true;
         if (may_pad) {
             r->head_have--;
@@ -338,7 +350,7 @@ confirm_filled(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
     skip_pad(r, r->frame_size);
     switch (find_follower(r, r->at)) {
     case FLAGGED_FITS:
-        if (!is_contradicted(r)) {
+        if (!is_contradicted(r, r->at)) {
             r->has_flags = true;
             become_sure(r);
             return true;

@@ -112,16 +112,16 @@ try_noise(struct input *input)
 /* ---- whole streams ---- */
 
 static void
-add_frame(const uint8_t *frame, uint32_t size)
+add_frame(const uint8_t *frame, uint32_t size, uint32_t flags)
 {
     frames[frame_count].begin = stream_size;
-    stream_size = reference_put(stream, stream_size, 0, frame, size);
+    stream_size = reference_put(stream, stream_size, flags, frame, size);
     frames[frame_count++].end = stream_size;
 }
 
 /* Payloads of seven bits hold nothing that looks like a header: then cuts may be anywhere. */
 static void
-make_stream(struct input *input, uint8_t mask)
+make_stream(struct input *input, uint8_t mask, uint8_t flags)
 {
     uint8_t frame[DX_FRAME_MAX];
     static const uint8_t padding[4] = {0x00, 0x00, 0xff, 0xff};
@@ -138,7 +138,7 @@ make_stream(struct input *input, uint8_t mask)
         const uint32_t given = what & 8u ? size : take(input) % 64u;
         for (uint32_t at = 0; at < given && at < size; at++)
             frame[at] = take(input) & mask;
-        add_frame(frame, size);
+        add_frame(frame, size, flags ? (uint32_t)(take(input) & flags) << 11 : 0);
     }
     expect_of(stream, stream_size);
 }
@@ -146,7 +146,7 @@ make_stream(struct input *input, uint8_t mask)
 static void
 try_cuts(struct input *input)
 {
-    make_stream(input, 0x7f);
+    make_stream(input, 0x7f, 0);
     for (uint32_t at = 0; at < stream_size;) {
         const uint32_t how = take(input);
         const uint32_t wanted = input->size == 0 ? BURST : how < 128 ? how : (how - 128) * 16u;
@@ -178,14 +178,27 @@ cut_as_the_chip(struct input *input)
 }
 
 static void
-try_payloads(struct input *input)
+try_as_the_chip(struct input *input, uint8_t mask, uint8_t flags)
 {
-    make_stream(input, 0xff);
+    make_stream(input, mask, flags);
     cut_as_the_chip(input);
     for (uint32_t i = 0; i < transfer_count; i++)
         receive(stream + transfers[i].begin, transfers[i].end - transfers[i].begin);
     check(frame_list_equal(&got, &expected));
     check(atomic_load_explicit(&counters.lost_sync, memory_order_relaxed) == 0);
+}
+
+static void
+try_payloads(struct input *input)
+{
+    try_as_the_chip(input, 0xff, 0);
+}
+
+/* Some headers with flags, some without. Not all five at once, or a header's half may be the rest of one. */
+static void
+try_flags(struct input *input)
+{
+    try_as_the_chip(input, 0x7f, 0x17);
 }
 
 /* ---- with gaps ---- */
@@ -222,7 +235,7 @@ make_summed_stream(struct input *input)
         frame[2] = (uint8_t)(frame_count >> 7);
         const uint32_t sum = sum_of(frame, size);
         memcpy(frame + size - 4, &sum, 4);
-        add_frame(frame, size);
+        add_frame(frame, size, 0);
     }
 }
 
@@ -330,7 +343,7 @@ try_sending(struct input *input)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const tries[])(struct input *) = {try_noise, try_cuts, try_payloads, try_gaps, try_sending};
+    static void (*const tries[])(struct input *) = {try_noise, try_cuts, try_payloads, try_gaps, try_sending, try_flags};
     struct input input = {data, size};
     begin_again();
     tries[take(&input) % (sizeof tries / sizeof tries[0])](&input);

@@ -523,6 +523,27 @@ Test(ax88772_framing, case_7_flags_above_the_length_are_no_part_of_it)
     }
 }
 
+/* As a chip does that marks groups' frames. */
+Test(ax88772_framing, case_7_flags_on_some_headers_alone_lose_nothing)
+{
+    uint8_t frame[DX_FRAME_MAX];
+    for (unsigned round = 0; round < 500; round++) {
+        uint32_t size = 0;
+        for (uint32_t number = 0; number < 40; number++) {
+            const uint32_t flags = random_below(2) ? random_below(31) << 11 : 0;
+            size = reference_put(stream, size, flags, frame, make_frame(frame, number, 18 + random_below(1400)));
+        }
+        expect_of_stream(size);
+        begin_again();
+        for (uint32_t at = 0; at < size;) {
+            const uint32_t wanted = round % 2 ? BURST : 2 * random_below(800), piece = wanted < size - at ? wanted : size - at;
+            receive(stream + at, piece);
+            at += piece;
+        }
+        EXPECT_SAME("in round %u", round);
+    }
+}
+
 Test(ax88772_framing, case_7_a_stream_with_flags_is_found_again_too)
 {
     uint8_t frame[DX_FRAME_MAX];
