@@ -46,12 +46,11 @@ send_message(struct dx_net_stack *stack, uint8_t type, uint32_t requested, uint3
 {
     const struct dx_dhcp *const dhcp = &stack->dhcp;
     const bool is_renewing = dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING;
-    const uint64_t elapsed_s = (stack->now_ns - dhcp->started_ns) / S_NS;
     const struct dx_dhcp_request request = {
         .type = type,
         .xid = dhcp->xid,
         .mac = stack->mac,
-        .elapsed_s = (uint16_t)(elapsed_s < 0xffff ? elapsed_s : 0xffff),
+        .elapsed_s = dhcp->elapsed_s,
         .client = is_renewing ? dhcp->address : 0,
         .requested = requested,
         .server = server,
@@ -68,14 +67,24 @@ send_message(struct dx_net_stack *stack, uint8_t type, uint32_t requested, uint3
     (void)dx_ip_send_udp(stack, &header, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, message, size);
 }
 
+/* RFC 2131, 4.4.1: seconds since it began. */
+static void
+say_elapsed(struct dx_net_stack *stack)
+{
+    const uint64_t elapsed_s = (stack->now_ns - stack->dhcp.started_ns) / S_NS;
+    stack->dhcp.elapsed_s = (uint16_t)(elapsed_s < 0xffff ? elapsed_s : 0xffff);
+}
+
 static void
 discover(struct dx_net_stack *stack)
 {
+    say_elapsed(stack);
     send_message(stack, DX_DHCP_DISCOVER, stack->dhcp.last_address, 0);
     wait_until(stack, after(stack->now_ns, back_off(stack)));
     stack->dhcp.tries++;
 }
 
+/* RFC 2131, 3.1, 3: with the seconds of the discovery, by which relays choose servers. */
 static void
 request_offered(struct dx_net_stack *stack)
 {
@@ -91,6 +100,7 @@ renew(struct dx_net_stack *stack)
 {
     struct dx_dhcp *const dhcp = &stack->dhcp;
     dhcp->requested_ns = stack->now_ns;
+    say_elapsed(stack);
     send_message(stack, DX_DHCP_REQUEST, 0, 0);
     wait_until(stack, half_way(stack->now_ns, dhcp->state == DHCP_RENEWING ? dhcp->rebind_ns : dhcp->expiry_ns));
 }
@@ -303,6 +313,7 @@ dx_dhcp_checked(struct dx_net_stack *stack, bool is_ours)
     dhcp->last_address = 0;
     dhcp->fallback_ns = sooner(dhcp->fallback_ns, stack->now_ns);
     dhcp->state = DHCP_INIT;
+    dhcp->elapsed_s = 0;
     send_message(stack, DX_DHCP_DECLINE, dhcp->address, dhcp->server);
     begin_anew(stack, declined_wait_ns);
 }

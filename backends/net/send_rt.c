@@ -155,6 +155,12 @@ dx_ip_send_udp(struct dx_net_stack *stack, const struct dx_ip_header *header, ui
 }
 
 int
+dx_udp_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size) DX_REALTIME
+{
+    return size <= DX_UDP_MAX_BYTES ? socket->net->ops->send(socket, to, data, size) : -EMSGSIZE;
+}
+
+int
 dx_net_stack_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data,
                   uint32_t size) DX_REALTIME
 {

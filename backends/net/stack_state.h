@@ -109,6 +109,7 @@ struct dx_dhcp {
     uint32_t address, server, netmask, gateway; // offered, then leased
     uint32_t last_address;                      // what to ask for again; 0: nothing
     uint32_t tries, naks;
+    uint16_t elapsed_s;    // as last said: of a request the same as of its discovery
     uint64_t started_ns;   // of this exchange
     uint64_t requested_ns; // what the lease counts from
     uint64_t due_ns;

@@ -37,12 +37,6 @@ dx_udp_leave(struct dx_udp *socket, uint32_t group, uint32_t source)
     return socket->net->ops->leave(socket, group, source);
 }
 
-int
-dx_udp_send(struct dx_udp *socket, const struct dx_udp_address *to, const void *data, uint32_t size)
-{
-    return size <= DX_UDP_MAX_BYTES ? socket->net->ops->send(socket, to, data, size) : -EMSGSIZE;
-}
-
 uint32_t
 dx_net_address(const struct dx_net *net)
 {

@@ -232,6 +232,25 @@ Test(dhcp, an_address_is_discovered_requested_checked_and_used)
     wire_stop();
 }
 
+// RFC 2131, 3.1, 3: relays choose servers by it.
+Test(dhcp, a_request_says_the_seconds_of_its_discovery)
+{
+    struct said said;
+    start(1);
+    wire_run_for(10 * S);
+    cr_assert(take_said(&said));
+    cr_assert(eq(u32, said.secs, 0));
+    cr_assert(take_said(&said));
+    const uint32_t secs = said.secs;
+    cr_assert(gt(u32, secs, 0));
+    wire_run_until(said.at_ns + 3 * S);
+    give_reply(OFFER, said.xid);
+    cr_assert(take_said(&said));
+    cr_assert(eq(u32, said.type, REQUEST));
+    cr_assert(eq(u32, said.secs, secs));
+    wire_stop();
+}
+
 // RFC 2131, 4.1: 4, 8, 16, 32, 64 s, each more or less one second.
 Test(dhcp, discovery_backs_off_to_a_minute_and_never_ends)
 {
