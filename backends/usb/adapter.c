@@ -3,6 +3,7 @@
 
 #include "backends/usb/adapter.h"
 
+#include "backends/usb/adapter_send.h"
 #include "backends/usb/capture.h"
 
 #include <dextral/clock.h>
@@ -23,7 +24,6 @@
 #define OUT_TIMEOUT_MS 1000u
 #define MAX_IN_TRANSFERS 64u
 #define FRAMES_AT_ONCE 32u // of one transfer
-#define MIN_SENT_FRAME 60u // shorter ones are padded
 #define FILTER_GROUPS 64u
 #define DEFAULT_RING_FRAMES 256u
 #define MAX_RING_FRAMES 65536u
@@ -75,16 +75,6 @@ enum stage {
     STAGE_GONE,     // it has ended, by itself: the device is not there any more
 };
 
-/*
- * A place for a frame that waits to be sent. Places are numbered without end, and follow each other in the ring; whoever has
- * number n may write when turn is n, and the wire thread may read when it is n + 1.
- */
-struct sent_frame {
-    _Atomic uint32_t turn;
-    uint32_t size;
-    uint8_t bytes[DX_FRAME_MAX];
-};
-
 struct filter {
     uint32_t count;
     bool is_all;
@@ -93,6 +83,7 @@ struct filter {
 #define FILTER_FRESH 4u // beside an index
 
 struct dx_adapter {
+    struct dx_send_ring ring; // first: dx_adapter_send() has nothing else
     struct dx_adapter_config config;
     struct dx_usb_device *device;
     const struct dx_nic_ops *ops;
@@ -104,17 +95,10 @@ struct dx_adapter {
     dx_task *requester;
     _Atomic uint32_t stage; // enum stage
 
-    /* Frames to be sent: the number of the place that is written next, by whoever sends, and of the one that is read next. */
-    _Alignas(64) _Atomic uint32_t written;
-    _Alignas(64) uint32_t read; // the wire thread's
-    struct sent_frame *frames;
-    uint32_t ring_frames; // a power of two
-
     /* The wire thread's. */
     bool is_started;
     bool is_stopping;
     struct dx_nic_link link;
-    _Atomic bool is_link_up; // the same for who sends
     sem_t drained;           // posted when no lane has anything under way, nor will have
 
     /* From the wire thread to the request thread. */
@@ -182,7 +166,7 @@ set_link(struct dx_adapter *adapter, const struct dx_nic_link *link)
         return;
     adapter->link = *link;
     /* relaxed: who sends wants a recent value. */
-    atomic_store_explicit(&adapter->is_link_up, link->is_up, memory_order_relaxed);
+    atomic_store_explicit(&adapter->ring.refusal, link->is_up ? 0 : -ENETDOWN, memory_order_relaxed);
     if (adapter->config.link_changed)
         adapter->config.link_changed(adapter->config.context, link);
 }
@@ -350,86 +334,10 @@ complete_out(struct dx_usb_transfer *usb)
 
 /* ---- sending ---- */
 
-/* The next place that may be written. NULL: there is none. */
-static struct sent_frame *
-take_place(struct dx_adapter *adapter, uint32_t *ret_number) DX_REALTIME
-{
-    uint32_t number = atomic_load_explicit(&adapter->written, memory_order_relaxed); // the exchange checks it
-    for (;;) {
-        struct sent_frame *const place = &adapter->frames[number & (adapter->ring_frames - 1)];
-        /* acquire: pairs with the release in remove_frames(); what was there has been read. */
-        const uint32_t turn = atomic_load_explicit(&place->turn, memory_order_acquire);
-        if ((int32_t)(turn - number) < 0)
-            return NULL; // it is still to be read
-        if (turn != number) {
-            number = atomic_load_explicit(&adapter->written, memory_order_relaxed); // another one has taken it
-        } else if (atomic_compare_exchange_weak_explicit(&adapter->written, &number, number + 1,
-                                                         memory_order_relaxed, memory_order_relaxed)) {
-            *ret_number = number;
-            return place;
-        }
-    }
-}
-
-int
-dx_adapter_send(struct dx_adapter *adapter, const uint8_t *frame, uint32_t size) DX_REALTIME
-{
-    uint32_t number;
-    if (size < DX_FRAME_MIN || size > adapter->info.max_frame)
-        return -EMSGSIZE;
-    /* relaxed: recent values. */
-    if (atomic_load_explicit(&adapter->stage, memory_order_relaxed) == STAGE_GONE)
-        return -ENODEV;
-    if (!atomic_load_explicit(&adapter->is_link_up, memory_order_relaxed))
-        return -ENETDOWN;
-    struct sent_frame *const place = take_place(adapter, &number);
-    if (!place) {
-        count(&adapter->counters.dropped, 1);
-        return -ENOBUFS;
-    }
-    memcpy(place->bytes, frame, size);
-    if (size < MIN_SENT_FRAME)
-        memset(place->bytes + size, 0, MIN_SENT_FRAME - size);
-    place->size = size < MIN_SENT_FRAME ? MIN_SENT_FRAME : size;
-    /* release: pairs with the acquire in count_waiting(); the frame is there. */
-    atomic_store_explicit(&place->turn, number + 1, memory_order_release);
-    return 0;
-}
-
 void
 dx_adapter_flush(struct dx_adapter *adapter)
 {
     dx_usb_wake(adapter->device);
-}
-
-static struct sent_frame *
-waiting_frame(const struct dx_adapter *adapter, uint32_t index)
-{
-    return &adapter->frames[(adapter->read + index) & (adapter->ring_frames - 1)];
-}
-
-/* Frames that can be read, as many as one transfer may want. */
-static uint32_t
-count_waiting(const struct dx_adapter *adapter)
-{
-    uint32_t waiting = 0;
-    /* acquire: pairs with the release in dx_adapter_send(). */
-    while (waiting < FRAMES_AT_ONCE && waiting < adapter->ring_frames &&
-           atomic_load_explicit(&waiting_frame(adapter, waiting)->turn, memory_order_acquire) ==
-               adapter->read + waiting + 1)
-        waiting++;
-    return waiting;
-}
-
-static void
-remove_frames(struct dx_adapter *adapter, uint32_t frames)
-{
-    for (; frames > 0; frames--) {
-        /* release: pairs with the acquire in take_place(). */
-        atomic_store_explicit(&waiting_frame(adapter, 0)->turn, adapter->read + adapter->ring_frames,
-                              memory_order_release);
-        adapter->read++;
-    }
 }
 
 static struct lane_transfer *
@@ -449,8 +357,8 @@ fill_transfer(struct dx_adapter *adapter, struct lane_transfer *transfer, uint32
     const uint8_t *frames[FRAMES_AT_ONCE];
     uint32_t sizes[FRAMES_AT_ONCE];
     for (uint32_t i = 0; i < waiting; i++) {
-        frames[i] = waiting_frame(adapter, i)->bytes;
-        sizes[i] = waiting_frame(adapter, i)->size;
+        frames[i] = dx_send_ring_at(&adapter->ring, i)->bytes;
+        sizes[i] = dx_send_ring_at(&adapter->ring, i)->size;
     }
     transfer->frames = adapter->ops->frame(adapter->nic, frames, sizes, waiting, transfer->usb.data,
                                            &transfer->usb.size, &transfer->usb.ends_short);
@@ -467,17 +375,17 @@ static void
 send_frames(struct dx_adapter *adapter)
 {
     struct lane *const lane = &adapter->lanes[LANE_OUT];
-    for (uint32_t waiting; (waiting = count_waiting(adapter)) > 0;) {
+    for (uint32_t waiting; (waiting = dx_send_ring_count(&adapter->ring, FRAMES_AT_ONCE)) > 0;) {
         if (!adapter->link.is_up) { // nobody hears them, and later they would be old
             count(&adapter->counters.dropped, waiting);
-            remove_frames(adapter, waiting);
+            dx_send_ring_remove(&adapter->ring, waiting);
             continue;
         }
         struct lane_transfer *const transfer = lane->state == LANE_RUNNING ? idle_transfer(lane) : NULL;
         if (!transfer)
             return;
         const uint32_t frames = fill_transfer(adapter, transfer, waiting);
-        remove_frames(adapter, frames > 0 ? frames : 1);
+        dx_send_ring_remove(&adapter->ring, frames > 0 ? frames : 1);
         if (frames == 0)
             count(&adapter->counters.dropped, 1); // it can never be sent
         else if (!submit(transfer))
@@ -612,6 +520,7 @@ run_wire(void *context)
         return;
     /* acquire: as above; relaxed otherwise, nothing else goes with it. */
     const uint32_t before = atomic_exchange_explicit(&adapter->stage, STAGE_GONE, memory_order_acquire);
+    atomic_store_explicit(&adapter->ring.refusal, -ENODEV, memory_order_relaxed); // as in set_link()
     (void)sem_post(&adapter->drained); // pump() has completed everything
     ask(adapter, ASK_END);
     if (before == STAGE_RUNNING && adapter->config.gone)
@@ -844,17 +753,20 @@ make_lanes(struct dx_adapter *adapter)
 static int
 make_ring(struct dx_adapter *adapter)
 {
+    struct dx_send_ring *const ring = &adapter->ring;
     const uint32_t wanted =
         adapter->config.send_ring_frames ? adapter->config.send_ring_frames : DEFAULT_RING_FRAMES;
-    adapter->ring_frames = 2; // with 1, "written" and "free again" would be the same turn
-    while (adapter->ring_frames < wanted && adapter->ring_frames < MAX_RING_FRAMES)
-        adapter->ring_frames *= 2;
-    adapter->frames = malloc(adapter->ring_frames * sizeof *adapter->frames);
-    if (!adapter->frames)
+    ring->counters = &adapter->counters;
+    ring->capacity = 2;
+    while (ring->capacity < wanted && ring->capacity < MAX_RING_FRAMES)
+        ring->capacity *= 2;
+    ring->frames = malloc(ring->capacity * sizeof *ring->frames);
+    if (!ring->frames)
         return -ENOMEM;
-    memset((void *)adapter->frames, 0, adapter->ring_frames * sizeof *adapter->frames); // no page faults later
-    for (uint32_t i = 0; i < adapter->ring_frames; i++)
-        atomic_init(&adapter->frames[i].turn, i);
+    memset((void *)ring->frames, 0, ring->capacity * sizeof *ring->frames); // no page faults later
+    for (uint32_t i = 0; i < ring->capacity; i++)
+        atomic_init(&ring->frames[i].turn, i);
+    atomic_init(&ring->refusal, -ENETDOWN); // until the link is told
     return 0;
 }
 
@@ -870,7 +782,7 @@ free_adapter(struct dx_adapter *adapter)
     }
     (void)sem_destroy(&adapter->drained); // cannot fail: nobody waits
     (void)sem_destroy(&adapter->news);
-    free(adapter->frames);
+    free(adapter->ring.frames);
     free(adapter->nic);
     free(adapter);
 }
@@ -918,6 +830,7 @@ stop(struct dx_adapter *adapter)
 static int
 start(struct dx_adapter *adapter)
 {
+    adapter->ring.max_frame = adapter->info.max_frame < DX_FRAME_MAX ? adapter->info.max_frame : DX_FRAME_MAX;
     int error = make_lanes(adapter);
     if (error == 0 && !move_on(adapter, STAGE_RUNNING))
         error = -ENODEV;

@@ -19,6 +19,9 @@
 #define HEAD 14u
 #define WORKERS 24u
 #define AHEAD 8u // frames under way: a model has little memory, as its example
+#define SENDERS 4u
+#define SENDER_SHIFT 24u
+#define SENT_FRAMES 1000u // by each of them
 #define PATIENCE_NS UINT64_C(60000000000)
 
 struct kind {
@@ -53,6 +56,7 @@ struct rig {
     /* What came back, by the wire thread. */
     _Atomic uint32_t received; // how many
     _Atomic uint32_t last;     // the number of the last one
+    uint32_t last_of[SENDERS]; // the same of each further thread that sends: their numbers are marked
     _Atomic uint32_t in_a_row; // frames since the last gap
     _Atomic uint32_t gone;
     _Atomic bool is_up;
@@ -101,6 +105,13 @@ take_frame(void *context, const uint8_t *frame, uint32_t size)
     CHECK(sent_size <= size && (size == sent_size || size == 60));
     make_frame(expected, sent_size, number);
     CHECK(memcmp(frame, expected, sent_size) == 0);
+    if (number >> SENDER_SHIFT > 0) {
+        uint32_t *const last_of = &rig->last_of[(number >> SENDER_SHIFT) - 1];
+        CHECK(number == *last_of + 1); // each one's in order, none lost
+        *last_of = number;
+        (void)atomic_fetch_add_explicit(&rig->received, 1, memory_order_release);
+        return;
+    }
     /* relaxed: the one writer. */
     const uint32_t last = atomic_load_explicit(&rig->last, memory_order_relaxed);
     CHECK(number > last); // in order, each once
@@ -380,6 +391,42 @@ a_full_ring_says_so_and_counts(void)
     close_rig(&rig);
 }
 
+struct sender {
+    struct rig *rig;
+    uint32_t first;
+    pthread_t thread;
+};
+
+static void *
+send_many(void *context)
+{
+    struct sender *const sender = context;
+    for (uint32_t i = 0; i < SENT_FRAMES; i++) {
+        CHECK_EQ(send_number(sender->rig, sender->first + i, 60 + i % 500), 0);
+        while (i + 2 * AHEAD > get(&sender->rig->received) / SENDERS + 4 * AHEAD)
+            nap(); // together no more than a model has room for
+    }
+    return NULL;
+}
+
+static void
+several_threads_may_send(void)
+{
+    struct rig rig;
+    struct sender senders[SENDERS];
+    open_good(&rig, &kinds[0]);
+    for (uint32_t i = 0; i < SENDERS; i++) {
+        senders[i] = (struct sender){.rig = &rig, .first = ((i + 1) << SENDER_SHIFT) + 1};
+        rig.last_of[i] = (i + 1) << SENDER_SHIFT;
+    }
+    for (uint32_t i = 0; i < SENDERS; i++)
+        CHECK(pthread_create(&senders[i].thread, NULL, send_many, &senders[i]) == 0);
+    for (uint32_t i = 0; i < SENDERS; i++)
+        CHECK(pthread_join(senders[i].thread, NULL) == 0);
+    wait_until(&rig.received, SENDERS * SENT_FRAMES);
+    close_rig(&rig);
+}
+
 static void
 a_cable_that_is_pulled_out_is_told_and_back(void)
 {
@@ -552,6 +599,7 @@ main(void)
     RUN(every_size_comes_back_in_order);
     RUN(what_no_adapter_sends_is_refused);
     RUN(a_full_ring_says_so_and_counts);
+    RUN(several_threads_may_send);
     RUN(a_cable_that_is_pulled_out_is_told_and_back);
     RUN(opening_and_closing_leaves_nothing);
     RUN(a_device_that_no_driver_takes_stays_the_callers);
