@@ -5,6 +5,7 @@
 
 #include "backends/usb/adapter_send.h"
 #include "backends/usb/capture.h"
+#include "backends/usb/usb.h"
 
 #include <dextral/clock.h>
 
@@ -853,6 +854,8 @@ initialise(struct dx_adapter *adapter, char why[256])
     }
     error = open_nic(adapter, why);
     if (error < 0) {
+        if (error == -EBUSY)
+            dx_usb_explain(error, adapter->device->path, "", why);
         end_wire(adapter);
         return error;
     }
