@@ -98,31 +98,28 @@ dx_ip_group_mac(uint32_t group) DX_REALTIME
 }
 
 /*
- * RFC 1071. A sum of 16-bit words does not depend on the byte order, so it is taken in the machine's and in
- * pieces of 32 bits; more than 64 KiB never come.
+ * RFC 1071. A sum of 16-bit words does not depend on the byte order, nor on how many of them are added at once, as
+ * long as carries come back in: so it is taken in the machine's order, by 64 bits.
+ *
+ * @return less than 2^34: some of them may be added.
  */
 static inline uint64_t
 dx_sum(const uint8_t *bytes, uint32_t size) DX_REALTIME
 {
-    uint64_t sum = 0;
-    for (; size >= 4; bytes += 4, size -= 4) {
-        uint32_t word;
-        memcpy(&word, bytes, 4);
+    uint64_t sum = 0, word = 0;
+    for (; size >= 8; bytes += 8, size -= 8) {
+        memcpy(&word, bytes, 8);
         sum += word;
+        sum += sum < word; // the carry
     }
-    if (size >= 2) {
-        uint16_t word;
-        memcpy(&word, bytes, 2);
+    if (size) { // the rest, with zeros behind it
+        word = 0;
+        for (uint32_t i = 0; i < size; i++)
+            ((uint8_t *)&word)[i] = bytes[i];
         sum += word;
-        bytes += 2;
-        size -= 2;
+        sum += sum < word;
     }
-    if (size) {
-        uint16_t word = 0;
-        memcpy(&word, bytes, 1);
-        sum += word;
-    }
-    return sum;
+    return (sum & 0xffffffff) + (sum >> 32);
 }
 
 /* The sum folded, complemented, and in host byte order; 0 for what holds its own checksum. */

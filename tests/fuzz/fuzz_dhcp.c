@@ -134,7 +134,7 @@ static void
 pass_time(uint64_t ns)
 {
     const uint64_t end_ns = now_ns + ns;
-    for (uint32_t i = 0; i < 1000; i++) {
+    for (uint32_t i = 0; i < 100; i++) {
         const uint64_t next_ns = dx_net_stack_poll(stack, now_ns);
         if (next_ns > end_ns)
             break;
@@ -210,7 +210,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     REQUIRE(dx_net_stack_create(&config, &stack) == 0);
     dx_net_stack_set_link(stack, true, now_ns);
     go_to_state(choice % 6);
-    for (uint32_t calls = 0; bytes_left && calls < 200; calls++) {
+    for (uint32_t calls = 0; bytes_left && calls < 60; calls++) {
         const uint8_t what = take8();
         if (what < 128)
             give_bad();
