@@ -59,7 +59,8 @@ enum {
     MEDIUM_TX_PAUSE = 0x0020,
     MEDIUM_RECEIVE = 0x0100,
     MEDIUM_100 = 0x0200,
-    MEDIUM_FIRST = MEDIUM_100 | MEDIUM_RECEIVE | MEDIUM_ALWAYS | MEDIUM_FULL_DUPLEX, // until the PHY says otherwise
+    /* Until the PHY says otherwise. */
+    MEDIUM_FIRST = MEDIUM_100 | MEDIUM_RECEIVE | MEDIUM_ALWAYS | MEDIUM_FULL_DUPLEX,
 
     /* The PHY */
     PHY_TYPE_MASK = 0xe0,
@@ -375,7 +376,7 @@ medium_of_link(const struct dx_nic_link *link, uint16_t partner)
     return (uint16_t)medium;
 }
 
-/* What was agreed upon. The PHY of the 772A shows some partners as able to do nothing, and the outcome in its control. */
+/* What was agreed upon. The 772A's PHY shows some partners as able to do nothing; then register 0 has it. */
 static int
 read_agreement(struct ax88772 *ax, const struct port *port, struct dx_nic_link *ret_link, uint16_t *ret_partner)
 {
@@ -487,7 +488,8 @@ write_rx_control(struct ax88772 *ax, const struct port *port, uint16_t control)
 }
 
 static int
-ax88772_set_filter(void *nic, struct dx_usb_device *device, const uint8_t (*groups)[6], uint32_t count, bool is_all)
+ax88772_set_filter(void *nic, struct dx_usb_device *device, const uint8_t (*groups)[6], uint32_t count,
+                   bool is_all)
 {
     struct ax88772 *const ax = nic;
     const struct port port = {device, NULL};
@@ -669,11 +671,11 @@ put_embedded_phy_to_sleep(struct ax88772 *ax, const struct port *port)
 static void
 name_chip(const struct ax88772 *ax, uint32_t phy_id, struct dx_nic_info *info)
 {
-    const char *const name = phy_id == ID_772C          ? "AX88772C"
-                             : ax->chip == CHIP_772     ? "AX88772"
-                             : ax->chip == CHIP_772A    ? "AX88772A"
-                             : ax->chip == CHIP_772B    ? "AX88772B"
-                                                        : ax->id->name;
+    const char *const name = phy_id == ID_772C       ? "AX88772C"
+                             : ax->chip == CHIP_772  ? "AX88772"
+                             : ax->chip == CHIP_772A ? "AX88772A"
+                             : ax->chip == CHIP_772B ? "AX88772B"
+                                                     : ax->id->name;
     (void)snprintf(info->chip, sizeof info->chip, "%s%s", name, ax->phy == PHY_EMBEDDED ? "" : ", external PHY");
 }
 
@@ -758,7 +760,7 @@ ax88772_close(void *nic, struct dx_usb_device *device)
     (void)dx_usb_release(device, ax->interface);
 }
 
-/* A chip that was reset behind our back, by a dip of its supply for one, has forgotten all that makes it receive. */
+/* A chip that was reset behind our back, by a dip of its supply for one, has forgotten what makes it receive. */
 static int
 ax88772_recover(void *nic, struct dx_usb_device *device, uint8_t endpoint)
 {
@@ -839,8 +841,8 @@ ax88772_probe(void *nic, const struct dx_usb_device *device, struct dx_nic_info 
         return -EINVAL;
     }
     if (!packet_is_possible(setting.bulk_in.packet) || !packet_is_possible(setting.bulk_out.packet)) {
-        (void)snprintf(why, 256, "bulk endpoints 0x%02x and 0x%02x have packets of %u and %u bytes, which USB does not know",
-                       setting.bulk_in.address, setting.bulk_out.address, setting.bulk_in.packet, setting.bulk_out.packet);
+        (void)snprintf(why, 256, "%s by its ids, but its packets have %u and %u bytes, which USB does not know",
+                       ax->id->name, setting.bulk_in.packet, setting.bulk_out.packet);
         return -EINVAL;
     }
     ax->interface = setting.interface;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The AX88772's streams: before each frame a word with its length and the complement of that; after an odd one a pad byte.
+// The AX88772's streams: before each frame a word of its length and the complement, after an odd one a pad byte.
 
 #include "backends/usb/ax88772_framing.h"
 
@@ -71,7 +71,7 @@ find_follower(const struct dx_ax88772_receiver *r, uint32_t at)
     return at < r->size ? CUT_OFF : END;
 }
 
-/* The same behind a frame whose header stands at `at`; CUT_OFF as well where its own end is not in the transfer. */
+/* The same behind a frame whose header stands at `at`; CUT_OFF as well where its end is not in the transfer. */
 static DX_REALTIME enum follower
 find_follower_of_frame(const struct dx_ax88772_receiver *r, uint32_t at)
 {
@@ -89,16 +89,16 @@ find_header(const struct dx_ax88772_receiver *r, uint32_t from, bool must_be_pla
 {
     for (uint32_t at = from; at < r->size && r->size - at >= DX_AX88772_HEADER_BYTES; at += 2) {
         const uint32_t word = get_word(r->data + at);
-        if (word_is_header(word) && length_is_frame(word & LENGTH_MASK) && (!must_be_plain || word_is_plain(word)) &&
-            find_follower_of_frame(r, at) >= least)
+        if (word_is_header(word) && length_is_frame(word & LENGTH_MASK) &&
+            (!must_be_plain || word_is_plain(word)) && find_follower_of_frame(r, at) >= least)
             return at;
     }
     return UINT32_MAX;
 }
 
 /*
- * Goes to the most credible header from here on, or to the end. With flags one must be followed by another: a thousand tries are
- * a chance of everything else.
+ * Goes to the most credible header from here on, or to the end. With flags one must be followed by another: a
+ * thousand tries are a chance of everything else.
  */
 static DX_REALTIME void
 search(struct dx_ax88772_receiver *r, uint32_t from)
@@ -118,7 +118,7 @@ become_sure(struct dx_ax88772_receiver *r)
     r->is_lost = r->is_unsure = r->is_continued = false;
 }
 
-/* The same for a whole transfer: but for the first one after a gap, one that continues nothing begins with a header. */
+/* The same for a transfer. But for the first one after a gap, one that continues nothing begins with a header. */
 static DX_REALTIME void
 search_from_begin(struct dx_ax88772_receiver *r)
 {
@@ -135,8 +135,8 @@ search_from_begin(struct dx_ax88772_receiver *r)
 }
 
 /*
- * A header with flags may be chance; a plain one is not, all the less with something behind it. Where there is a plain one to
- * which the other does not lead, the other is none.
+ * A header with flags may be chance; a plain one is not, all the less with something behind it. Where there is a
+ * plain one to which the other does not lead, the other is none.
  *
  * @param at  where the next header stands, if that one is one.
  */
@@ -167,8 +167,8 @@ drop_begun(struct dx_ax88772_receiver *r, struct dx_nic_counters *counters)
 }
 
 /*
- * What is read here makes no sense: looks for the next header from an offset, or from the begin of the transfer where this
- * one was taken for the continuation of an earlier one.
+ * What is read here makes no sense: looks for the next header from an offset, or from the begin of the transfer
+ * where this one was taken for the continuation of an earlier one.
  */
 static DX_REALTIME void
 begin_anew(struct dx_ax88772_receiver *r, uint32_t from, struct dx_nic_counters *counters)
@@ -188,7 +188,7 @@ begin_anew(struct dx_ax88772_receiver *r, uint32_t from, struct dx_nic_counters 
 }
 
 /*
- * Whether from an offset on the transfer is nothing but frames with plain headers: two of them, or one that ends with it.
+ * Whether from an offset on the transfer is nothing but frames with plain headers: two, or one that ends with it.
  */
 static DX_REALTIME bool
 is_whole(const struct dx_ax88772_receiver *r, uint32_t at)
@@ -209,9 +209,9 @@ is_whole(const struct dx_ax88772_receiver *r, uint32_t at)
 }
 
 /*
- * The chip ends a transfer within a frame or a header only where its buffer is full, and a full buffer holds more than the
- * rest of any frame. So what is too short to show the header behind the frame that was begun, does not end with that frame,
- * and holds other frames to its end, does not continue it.
+ * The chip ends a transfer within a frame or a header only where its buffer is full, and a full buffer holds more
+ * than the rest of any frame. So what is too short to show the header behind the frame that was begun, does not
+ * end with that frame, and holds other frames to its end, does not continue it.
  */
 static DX_REALTIME bool
 begins_anew(struct dx_ax88772_receiver *r)
@@ -231,7 +231,8 @@ begins_anew(struct dx_ax88772_receiver *r)
 }
 
 void
-dx_ax88772_begin(struct dx_ax88772_receiver *r, const uint8_t *data, uint32_t size, struct dx_nic_counters *counters)
+dx_ax88772_begin(struct dx_ax88772_receiver *r, const uint8_t *data, uint32_t size,
+                 struct dx_nic_counters *counters)
 {
     r->data = data;
     r->size = size;
@@ -387,7 +388,7 @@ dx_ax88772_next(struct dx_ax88772_receiver *r, const uint8_t **ret_frame, uint32
         if (r->frame_have == r->frame_size) { // none is put together, or one waits for what follows it
             if (!read_header(r, counters))
                 return false;
-            if (r->frame_size) // the header is read again: half of it came with the next transfer, so this stays unsure
+            if (r->frame_size) // the header is read again; it came in two transfers, so that this stays unsure
                 return deliver_filled(r, ret_frame, ret_size);
             r->head_have = 0;
             const uint32_t length = get_word(r->head) & LENGTH_MASK;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The byte streams of the AX88772's two bulk endpoints: frames into transfers and out of them, without any request.
+// The streams of the AX88772's two bulk endpoints: frames into transfers and out of them, without any request.
 
 #ifndef DX_USB_AX88772_FRAMING_H
 #define DX_USB_AX88772_FRAMING_H
@@ -10,8 +10,8 @@
 #define DX_AX88772_HEADER_BYTES 4u
 
 /*
- * What is kept from transfer to transfer: a frame whose end, or a header whose rest, is yet to come. All zeros is a stream
- * that begins. docs/design/usb-ax88772.md says when a frame is believed.
+ * What is kept from transfer to transfer: a frame whose end, or a header whose rest, is yet to come. All zeros is
+ * a stream that begins. docs/design/usb-ax88772.md says when a frame is believed.
  */
 struct dx_ax88772_receiver {
     const uint8_t *data; // the transfer, and how far it has been read
@@ -40,8 +40,8 @@ void dx_ax88772_begin(struct dx_ax88772_receiver *receiver, const uint8_t *data,
                       struct dx_nic_counters *counters) DX_REALTIME;
 
 /**
- * The next frame of the transfer. It is the transfer's memory or the receiver's, and good until the next call. What is wrong
- * is counted and left out:
+ * The next frame of the transfer. It is the transfer's memory or the receiver's, and good until the next call.
+ * What is wrong is counted and left out:
  *
  * - bad_headers: a header that is none, where one had to be.
  * - bad_lengths: a length that no frame has; a frame whose rest did not come.
@@ -58,15 +58,15 @@ bool dx_ax88772_next(struct dx_ax88772_receiver *receiver, const uint8_t **ret_f
 void dx_ax88772_reset_receiver(struct dx_ax88772_receiver *receiver) DX_REALTIME;
 
 /**
- * Makes one transfer of as many frames as fit, up to the first that is too short or too long, or with the first of an odd
- * length: whether the chip wants a pad byte between frames is not known.
+ * Makes one transfer of as many frames as fit, up to the first that is too short or too long, or with the first of
+ * an odd length: whether the chip wants a pad byte between frames is not known.
  *
  * @param buffer    sender->capacity bytes.
  * @param ret_size  of the transfer; no multiple of the packet size, so that the device sees its end.
  * @return how many frames were taken; 0: the first one can never be sent.
  */
-uint32_t dx_ax88772_send(const struct dx_ax88772_sender *sender, const uint8_t *const *frames, const uint32_t *sizes,
-                         uint32_t count, uint8_t *buffer, uint32_t *ret_size) DX_REALTIME;
+uint32_t dx_ax88772_send(const struct dx_ax88772_sender *sender, const uint8_t *const *frames,
+                         const uint32_t *sizes, uint32_t count, uint8_t *buffer, uint32_t *ret_size) DX_REALTIME;
 
 /** The bit of the multicast hash table for a group: byte `result / 8`, bit `result % 8`. */
 uint32_t dx_ax88772_hash(const uint8_t group[6]) DX_REALTIME;

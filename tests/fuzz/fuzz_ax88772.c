@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The AX88772's streams: noise, whole streams in any transfers (against the reference, which reads byte by byte), streams of
-// which transfers are missing (no frame of two halves, and no more lost than the gap holds), and what is sent.
+// The AX88772's streams: noise, whole streams in any transfers (against the reference, which reads byte by byte),
+// streams of which transfers are missing (no frame of two halves, no more lost than the gap holds), and what is sent.
 
 #include "backends/usb/ax88772_framing.h"
 #include "tests/usb/ax88772_reference.h"
@@ -213,14 +213,16 @@ sum_of(const uint8_t *frame, uint32_t size)
 }
 
 /*
- * Frames with a number and a sum, whose bytes and lengths are such that nothing looks like a header but headers: at even
- * offsets one of the bytes that would have to be complements has its top bit wrong, or is the 0x7e that no length ends with.
+ * Frames with a number and a sum, whose bytes and lengths are such that nothing looks like a header but headers: at
+ * even offsets one of the bytes that would have to be complements has its top bit wrong, or is the 0x7e that no
+ * length ends with.
  */
 static void
 make_summed_stream(struct input *input)
 {
     uint8_t frame[DX_FRAME_MAX];
-    while (frame_count < MOST_FRAMES && stream_size < STREAM_ROOM - 2 * BURST && (input->size > 0 || frame_count < 40)) {
+    while (frame_count < MOST_FRAMES && stream_size < STREAM_ROOM - 2 * BURST &&
+           (input->size > 0 || frame_count < 40)) {
         const uint32_t what = take_16(input);
         uint32_t size = 18 + what % (DX_FRAME_MAX - 18 - 0x100);
         if (what & 0x8000)
@@ -239,7 +241,7 @@ make_summed_stream(struct input *input)
     }
 }
 
-/* Whether as many bytes as are missing behind a gap end where a header stands, or the transfer does: then nobody can tell. */
+/* Whether as many bytes as are missing end where a header stands, or the transfer does: then nobody can tell. */
 static bool
 gap_cannot_be_seen(uint32_t gap, uint32_t gap_end, uint32_t transfer_end)
 {
@@ -343,7 +345,8 @@ try_sending(struct input *input)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const tries[])(struct input *) = {try_noise, try_cuts, try_payloads, try_gaps, try_sending, try_flags};
+    static void (*const tries[])(struct input *) = {try_noise, try_cuts,    try_payloads,
+                                                    try_gaps,  try_sending, try_flags};
     struct input input = {data, size};
     begin_again();
     tries[take(&input) % (sizeof tries / sizeof tries[0])](&input);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The AX88772's receive stream a second time: one byte after the other, with nothing to fall back on. For streams that are whole.
+// The AX88772's receive stream a second time: one byte after the other, for streams of which nothing is missing.
 
 #ifndef DX_TESTS_USB_AX88772_REFERENCE_H
 #define DX_TESTS_USB_AX88772_REFERENCE_H
@@ -49,7 +49,8 @@ frame_list_finish(struct frame_list *list)
 static inline bool
 frame_list_equal(const struct frame_list *a, const struct frame_list *b)
 {
-    return a->count == b->count && a->used == b->used && memcmp(a->sizes, b->sizes, a->count * sizeof a->sizes[0]) == 0 &&
+    return a->count == b->count && a->used == b->used &&
+           memcmp(a->sizes, b->sizes, a->count * sizeof a->sizes[0]) == 0 &&
            (a->used == 0 || memcmp(a->bytes, b->bytes, a->used) == 0);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The AX88772's driver against a chip that notes each request, and fails at the one it is told to. What must be asked is from
-// docs/design/usb-ax88772.md, where it was measured on the kernel's driver.
+// The AX88772's driver against a chip that notes each request, and fails at the one it is told to. What must be
+// asked is from docs/design/usb-ax88772.md, where it was measured on the kernel's driver.
 
 #include "backends/usb/nic.h"
 
@@ -144,7 +144,8 @@ write_register(const struct dx_usb_setup *setup, const uint8_t *data)
     case 0x08:
         if (!fake.mii_is_ours)
             return -EPIPE;
-        *phy_register(setup) = (uint16_t)((data[0] | data[1] << 8) & ~0x8200); // reset and restart are over at once
+        /* Reset and restart are over at once. */
+        *phy_register(setup) = (uint16_t)((data[0] | data[1] << 8) & ~0x8200);
         return 2;
     case 0x0a:
         fake.mii_is_ours = false;
@@ -198,7 +199,8 @@ fake_submit(struct dx_usb_device *device, struct dx_usb_transfer *transfer)
     int result = step();
     if (result == 0 || result == TOO_SHORT) {
         const bool is_short = result == TOO_SHORT && setup->length > 0;
-        result = setup->request_type == 0xc0 ? read_register(setup, transfer->data) : write_register(setup, transfer->data);
+        result = setup->request_type == 0xc0 ? read_register(setup, transfer->data)
+                                             : write_register(setup, transfer->data);
         if (result > 0 && is_short)
             result--;
     }
@@ -294,8 +296,8 @@ static uint8_t plain_configuration[] = {
 static void
 set_descriptors(uint16_t vendor, uint16_t product, uint8_t *configuration, uint32_t size)
 {
-    const uint8_t bytes[18] = {18, 1, 0, 2, 0xff, 0xff, 0, 64, (uint8_t)vendor, (uint8_t)(vendor >> 8), (uint8_t)product,
-                               (uint8_t)(product >> 8), 2, 0, 1, 2, 3, 1};
+    const uint8_t bytes[18] = {18, 1, 0, 2, 0xff, 0xff, 0, 64, (uint8_t)vendor, (uint8_t)(vendor >> 8),
+                               (uint8_t)product, (uint8_t)(product >> 8), 2, 0, 1, 2, 3, 1};
     memcpy(fake.device.device_descriptor, bytes, sizeof bytes);
     fake.device.configurations[0].bytes = configuration;
     fake.device.configurations[0].size = size;
@@ -361,7 +363,8 @@ expect_log(const char *expected)
 #define GIVE_MII "out 0a 0000 0000\n"
 #define PHY_READ(number) TAKE_MII "in 07 0010 00" number " 2\n" GIVE_MII
 #define PHY_WRITE(number, bytes) TAKE_MII "out 08 0010 00" number " " bytes "\n" GIVE_MII
-#define PHY_START PHY_WRITE("00", "0000") PHY_WRITE("00", "0082") PHY_READ("00") PHY_WRITE("04", "e10d") PHY_WRITE("00", "0033")
+#define PHY_RESET PHY_WRITE("00", "0000") PHY_WRITE("00", "0082") PHY_READ("00")
+#define PHY_START PHY_RESET PHY_WRITE("04", "e10d") PHY_WRITE("00", "0033")
 
 /* usb-ethernet 1.4, steps 1 to 8 as they were measured, without the readings of step 9; then the PHY. */
 static const char open_772c[] =
@@ -390,13 +393,15 @@ Test(ax88772, it_is_found_by_its_ids_and_its_endpoints_by_their_descriptors)
     plug_in(0x772b, 2);
     for (unsigned i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         set_descriptors(ids[i].vendor, ids[i].product, plain_configuration, sizeof plain_configuration);
-        cr_assert(eq(int, ops->probe(nic, &fake.device, &info, why), 0), "%04x:%04x", ids[i].vendor, ids[i].product);
+        cr_assert(eq(int, ops->probe(nic, &fake.device, &info, why), 0), "%04x:%04x", ids[i].vendor,
+                  ids[i].product);
         cr_assert(info.in_endpoint == 0x86 && info.out_endpoint == 0x07 && info.notify_endpoint == 0x8a);
         cr_assert(info.in_packet == 512 && info.out_packet == 512 && info.notify_packet == 8);
         cr_assert(eq(u32, info.in_transfer, 2048));
         cr_assert(eq(u32, info.filter_count, 64));
     }
-    set_descriptors(0x0b95, 0x1780, plain_configuration, sizeof plain_configuration); // of the same family, but not this one
+    /* Of the same family, but not these. */
+    set_descriptors(0x0b95, 0x1780, plain_configuration, sizeof plain_configuration);
     cr_assert(eq(int, ops->probe(nic, &fake.device, &info, why), -ENOTSUP));
     set_descriptors(0x0b95, 0x172a, plain_configuration, sizeof plain_configuration);
     cr_assert(eq(int, ops->probe(nic, &fake.device, &info, why), -ENOTSUP));
@@ -446,7 +451,8 @@ Test(ax88772, descriptors_that_lie_are_refused_with_a_sentence)
         set_descriptors(0x0b95, 0x772b, bytes, sizeof bytes);
         const bool is_possible = packet == 8 || packet == 16 || packet == 32 || packet == 64 || packet == 128 ||
                                  packet == 256 || packet == 512 || packet == 1024;
-        cr_assert(eq(int, ops->probe(nic, &fake.device, &info, why), is_possible ? 0 : -EINVAL), "packets of %u", packet);
+        const int error = ops->probe(nic, &fake.device, &info, why);
+        cr_assert(eq(int, error, is_possible ? 0 : -EINVAL), "packets of %u", packet);
     }
 }
 
@@ -469,7 +475,8 @@ Test(ax88772, a_772a_gets_the_registers_of_its_phy_back)
     cr_assert(eq(int, open_it(), 0), "%s", why);
     expect_log("claim 0\nset 0 0\nin 13 0000 0000 6\nin 19 0000 0000 2\nin 09 0000 0000 1\n"
                "out 1f 0080 0000\nwait 5\nout 22 0011 0000\nwait 10\n"
-               "out 20 0060 0000\nwait 10\nout 20 0020 0000\nwait 160\nout 20 0000 0000\nout 20 0020 0000\nwait 200\n"
+               "out 20 0060 0000\nwait 10\nout 20 0020 0000\nwait 160\n"
+               "out 20 0000 0000\nout 20 0020 0000\nwait 200\n"
                PHY_READ("14") PHY_READ("15") PHY_WRITE("15", "c803") PHY_READ("16")
                "out 12 001d 0012\n"
                "out 14 0000 0000 000ec6123456\nout 10 0088 0000\nout 1b 0306 0000\nout 10 0088 0000\n"
@@ -498,7 +505,7 @@ Test(ax88772, an_external_phy_is_used_and_the_embedded_one_sleeps)
     fake.phy[0x10][0] = 0x3100;
     cr_assert(eq(int, open_it(), 0), "%s", why);
     cr_assert(strstr(fake.log, "out 22 0010 0000\n") != NULL);
-    cr_assert(strstr(fake.log, TAKE_MII "in 07 0010 0000 2\n" GIVE_MII TAKE_MII "out 08 0010 0000 0039\n" GIVE_MII) != NULL);
+    cr_assert(strstr(fake.log, PHY_READ("00") PHY_WRITE("00", "0039")) != NULL);
     cr_assert(strstr(fake.log, "out 08 0003 0000 0033\n") != NULL);
     cr_assert(strcmp(info.chip, "AX88772C, external PHY") == 0);
 
@@ -822,7 +829,8 @@ Test(ax88772, recovery_writes_what_the_chip_may_have_forgotten)
     cr_assert(eq(int, ops->recover(nic, &fake.device, info.notify_endpoint), 0));
     expect_log("");
     cr_assert(eq(int, ops->recover(nic, &fake.device, info.in_endpoint), 0));
-    expect_log("out 14 0000 0000 000ec6123456\nout 16 0000 0000 0080000000000000\nout 10 0098 0000\nout 1b 0336 0000\n");
+    expect_log("out 14 0000 0000 000ec6123456\nout 16 0000 0000 0080000000000000\n"
+               "out 10 0098 0000\nout 1b 0336 0000\n");
     cr_assert(eq(u32, fake.hash[1], 0x80));
 }
 

@@ -114,7 +114,8 @@ each_chip_hears_and_is_heard_at_every_size(void)
     static const struct dx_model_options chips[] = {
         {.product = 0x7720, .speed = DX_USB_HIGH}, {.product = 0x772a, .speed = DX_USB_HIGH},
         {.product = 0x772b, .speed = DX_USB_HIGH}, {.product = 0x772b, .speed = DX_USB_FULL},
-        {.product = 0x772b, .speed = DX_USB_HIGH, .burst = 2}, {.product = 0x772b, .speed = DX_USB_HIGH, .burst = 66},
+        {.product = 0x772b, .speed = DX_USB_HIGH, .burst = 2},
+        {.product = 0x772b, .speed = DX_USB_HIGH, .burst = 66},
         {.product = 0x772b, .speed = DX_USB_HIGH, .burst = 510},
     };
     for (unsigned i = 0; i < sizeof chips / sizeof chips[0]; i++) {
