@@ -38,6 +38,13 @@ listens(const struct dx_group *group)
     return has_members;
 }
 
+/* Whether queries are answered for it. */
+static bool
+is_told(const struct dx_group *group)
+{
+    return group->address && group->address != DX_IP_ALL_HOSTS && listens(group);
+}
+
 static struct dx_group *
 find_group(struct dx_net_stack *stack, uint32_t address)
 {
@@ -101,10 +108,27 @@ update_filter(struct dx_net_stack *stack)
         stack->config.set_filter(stack->config.context, (const uint8_t(*)[6])macs, macs_count);
 }
 
-/* What is told at once: with the next poll, so that what changes together is told together. */
+static void
+forget_changes(struct dx_group *group)
+{
+    group->mode_repeats = group->join_repeats = group->queried_count = 0;
+    group->change_ns = group->answer_ns = NEVER;
+    for (uint32_t i = 0; i < group->source_count; i++)
+        group->sources[i].repeats = 0;
+    tidy(group);
+}
+
+/*
+ * What is told at once: with the next poll, so that what changes together is told together. All hosts are in
+ * 224.0.0.1, and none says so: RFC 3376, 6.
+ */
 static void
 tell(struct dx_net_stack *stack, struct dx_group *group)
 {
+    if (group->address == DX_IP_ALL_HOSTS) {
+        forget_changes(group);
+        return;
+    }
     group->change_ns = stack->now_ns;
     due_at(stack, stack->now_ns);
 }
@@ -329,7 +353,7 @@ static void
 answer_group(struct report *report, struct dx_group *group)
 {
     group->answer_ns = NEVER;
-    if (!listens(group))
+    if (!is_told(group))
         return;
     if (report->stack->igmp.version != 3) {
         send_old_report(report->stack, group->address);
@@ -356,7 +380,7 @@ answer_general(struct report *report)
     struct dx_igmp *const igmp = &report->stack->igmp;
     igmp->general_ns = NEVER;
     for (uint32_t i = 0; i < GROUPS; i++)
-        if (igmp->groups[i].address && listens(&igmp->groups[i]))
+        if (is_told(&igmp->groups[i]))
             add_state(report, &igmp->groups[i], IS_IN, IS_EX);
 }
 
@@ -365,16 +389,9 @@ static void
 cancel_all(struct dx_igmp *igmp)
 {
     igmp->general_ns = NEVER;
-    for (uint32_t i = 0; i < GROUPS; i++) {
-        struct dx_group *const group = &igmp->groups[i];
-        if (!group->address)
-            continue;
-        group->mode_repeats = group->join_repeats = group->queried_count = 0;
-        group->change_ns = group->answer_ns = NEVER;
-        for (uint32_t j = 0; j < group->source_count; j++)
-            group->sources[j].repeats = 0;
-        tidy(group);
-    }
+    for (uint32_t i = 0; i < GROUPS; i++)
+        if (igmp->groups[i].address)
+            forget_changes(&igmp->groups[i]);
 }
 
 /* RFC 3376, 7.2.1: another version cancels all that is pending. */
@@ -491,7 +508,7 @@ ask_old(struct dx_net_stack *stack, uint32_t address, uint64_t most_ns)
 {
     for (uint32_t i = 0; i < GROUPS; i++) {
         struct dx_group *const group = &stack->igmp.groups[i];
-        if (!group->address || (address && group->address != address) || !listens(group))
+        if ((address && group->address != address) || !is_told(group))
             continue;
         if (group->answer_ns == NEVER || after(stack->now_ns, most_ns) < group->answer_ns)
             group->answer_ns = within(stack, most_ns);

@@ -548,6 +548,30 @@ Test(igmp, queries_that_lie_are_counted_and_not_answered)
     cr_assert(eq(u64, wire_counters().igmp_queries, 0));
 }
 
+// RFC 3376, 6: never, in no version.
+Test(igmp, the_group_of_all_hosts_is_heard_and_never_told)
+{
+    for (uint32_t version = 2; version <= 3; version++) {
+        struct told told;
+        start_version(version, 1);
+        heard.count = 0;
+        join(ALL_HOSTS, 0);
+        wire_give_udp(0x01005e000001, PEER_IP, 4000, ALL_HOSTS, 5004, "a", 1);
+        cr_assert(eq(u32, heard.count, 1));
+        wire_run_for(20 * S);
+        give_v3_query(10, 0, NULL, 0);
+        give_v3_query(10, ALL_HOSTS, NULL, 0);
+        wire_run_for(5 * S);
+        dx_net_stack_set_link(wire.stack, false, wire.now_ns);
+        dx_net_stack_set_link(wire.stack, true, wire.now_ns);
+        wire_run_for(5 * S);
+        leave(ALL_HOSTS, 0);
+        wire_run_for(20 * S);
+        cr_assert(not(take_told(&told)));
+        cr_assert(eq(u32, wire.filter_count, 1));
+    }
+}
+
 // 224.0.0.1 for queries, and 32 groups share a MAC: RFC 1112, 6.4.
 Test(igmp, the_adapter_is_told_each_mac_once)
 {
