@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,8 @@ struct rig {
     _Atomic uint32_t in_a_row; // frames since the last gap
     _Atomic uint32_t gone;
     _Atomic bool is_up;
+    _Atomic uint32_t polls;
+    _Atomic int policy, priority; // of the wire thread
     _Atomic bool wants_filter;
     uint8_t groups[80][6];
     uint32_t group_count;
@@ -104,7 +107,7 @@ take_frame(void *context, const uint8_t *frame, uint32_t size)
     memcpy(&sent_size, frame + HEAD + 4, sizeof sent_size);
     CHECK(sent_size <= size && (size == sent_size || size == 60));
     make_frame(expected, sent_size, number);
-    CHECK(memcmp(frame, expected, sent_size) == 0);
+    CHECK(memcmp(frame + 6, expected + 6, sent_size - 6) == 0); // the destination is for the filter
     if (number >> SENDER_SHIFT > 0) {
         uint32_t *const last_of = &rig->last_of[(number >> SENDER_SHIFT) - 1];
         CHECK(number == *last_of + 1); // each one's in order, none lost
@@ -231,14 +234,18 @@ static uint64_t
 poll_rig(void *context, uint64_t now)
 {
     struct rig *const rig = context;
-    CHECK(now > 0);
+    struct sched_param param = {0};
+    CHECK(now > 0 && sched_getparam(0, &param) == 0);
+    atomic_store_explicit(&rig->policy, sched_getscheduler(0), memory_order_relaxed);
+    atomic_store_explicit(&rig->priority, param.sched_priority, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&rig->polls, 1, memory_order_release);
     if (atomic_exchange_explicit(&rig->wants_filter, false, memory_order_acquire))
         dx_adapter_set_filter(rig->adapter, (const uint8_t (*)[6])rig->groups, rig->group_count);
     return UINT64_MAX;
 }
 
 static int
-open_rig(struct rig *rig, const struct kind *kind, int fault, uint32_t fault_at)
+open_rig(struct rig *rig, const struct kind *kind, int fault, uint32_t fault_at, int32_t priority)
 {
     static const struct dx_model_options options = {
         .mac = {2, 0, 0, 0, 0, 1}, .speed = DX_USB_HIGH, .is_strict = true};
@@ -249,6 +256,7 @@ open_rig(struct rig *rig, const struct kind *kind, int fault, uint32_t fault_at)
         .link_changed = note_link,
         .gone = note_gone,
         .link_interval_ms = 20,
+        .priority = priority,
     };
     char why[256] = "";
     *rig = (struct rig){.kind = kind, .fault = fault, .fault_at = fault_at};
@@ -280,7 +288,7 @@ open_rig(struct rig *rig, const struct kind *kind, int fault, uint32_t fault_at)
 static void
 open_good(struct rig *rig, const struct kind *kind)
 {
-    CHECK_EQ(open_rig(rig, kind, 0, UINT32_MAX), 0);
+    CHECK_EQ(open_rig(rig, kind, 0, UINT32_MAX, 0), 0);
 }
 
 /* Until the link is up, there is room, or it is gone. */
@@ -365,6 +373,61 @@ what_no_adapter_sends_is_refused(void)
         CHECK_EQ(-dx_adapter_send(rig.adapter, frame, dx_adapter_info(rig.adapter)->max_frame + 1), EMSGSIZE);
         close_rig(&rig);
     }
+}
+
+static void *
+try_priority(void *context)
+{
+    const struct sched_param param = {.sched_priority = 7};
+    *(bool *)context = sched_setscheduler(0, SCHED_FIFO, &param) == 0;
+    return NULL;
+}
+
+static void
+the_wire_thread_has_the_priority_that_was_asked_for(void)
+{
+    struct rig rig;
+    pthread_t thread;
+    bool is_allowed = false;
+    CHECK(pthread_create(&thread, NULL, try_priority, &is_allowed) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK_EQ(open_rig(&rig, &kinds[0], 0, UINT32_MAX, 7), 0);
+    CHECK_EQ(send_number(&rig, 1, 60), 0);
+    wait_until(&rig.received, 1);
+    wait_until(&rig.polls, 1);
+    const int policy = atomic_load_explicit(&rig.policy, memory_order_relaxed) & ~SCHED_RESET_ON_FORK;
+    CHECK_EQ(policy, is_allowed ? SCHED_FIFO : SCHED_OTHER); // it runs all the same
+    CHECK_EQ(atomic_load_explicit(&rig.priority, memory_order_relaxed), is_allowed ? 7 : 0);
+    close_rig(&rig);
+}
+
+/* Groups that nobody asked for do not pass the chip's hash; those that the wire thread asked for do. */
+static void
+the_filter_lets_groups_through(void)
+{
+    static const uint8_t group[6] = {0x01, 0x00, 0x5e, 0x45, 0x00, 0x01}; // bit 42, as in the kernel's table
+    struct rig rig;
+    uint8_t frame[100];
+    open_good(&rig, &kinds[0]);
+    CHECK_EQ(send_number(&rig, 1, 60), 0);
+    wait_until(&rig.received, 1);
+    make_frame(frame, sizeof frame, 2);
+    memcpy(frame, group, sizeof group);
+    dx_usb_model_receive(rig.device, frame, sizeof frame);
+    CHECK_EQ(send_number(&rig, 2, 60), 0); // to all: behind the other on its way
+    wait_until(&rig.received, 2);
+    CHECK_EQ(get(&rig.received), 2);
+    memcpy(rig.groups[0], group, sizeof group);
+    rig.group_count = 1;
+    atomic_store_explicit(&rig.wants_filter, true, memory_order_release);
+    dx_adapter_flush(rig.adapter);
+    for (uint32_t number = 3; get(&rig.received) < 3; number++) { // as soon as the request thread has asked for it
+        make_frame(frame, sizeof frame, number);
+        memcpy(frame, group, sizeof group);
+        dx_usb_model_receive(rig.device, frame, sizeof frame);
+        nap();
+    }
+    close_rig(&rig);
 }
 
 static void
@@ -507,7 +570,7 @@ run_with_fault(const struct kind *kind, int fault, uint32_t at)
 {
     struct rig rig;
     const uint64_t end_ns = now_ns() + PATIENCE_NS;
-    const int error = open_rig(&rig, kind, fault, at);
+    const int error = open_rig(&rig, kind, fault, at, 0);
     if (error < 0) { // all but a device that is not there any more, or does not tell what it is, is tried again
         CHECK_EQ(-error, ENODEV);
         CHECK(fault == -ENODEV || !rig.device);
@@ -598,6 +661,8 @@ main(void)
 {
     RUN(every_size_comes_back_in_order);
     RUN(what_no_adapter_sends_is_refused);
+    RUN(the_wire_thread_has_the_priority_that_was_asked_for);
+    RUN(the_filter_lets_groups_through);
     RUN(a_full_ring_says_so_and_counts);
     RUN(several_threads_may_send);
     RUN(a_cable_that_is_pulled_out_is_told_and_back);

@@ -49,7 +49,7 @@ gadget() {
 # What a gadget's controller is bound by; without it the gadget is unplugged.
 udc=/sys/kernel/config/usb_gadget/rig/UDC
 
-unplug=()
+modules=() options=() # of the machine and of rig_adapter, beyond what vhci() has
 
 # vhci ID MODEL_ARGUMENT...: our adapter drives one of our models, by libusb all the same
 vhci() {
@@ -58,7 +58,8 @@ while :; do
     usb_model --vhci 0 --tap wire --address 192.0.2.1 --echo 5000 ${*:2}
 done &
 SETUP
-    run --share "$work" --module vhci-hcd --module tun --setup "$work/setup.sh" -- "$rig_program" "${unplug[@]}" "$1"
+    run --share "$work" --module vhci-hcd --module tun "${modules[@]}" --setup "$work/setup.sh" -- \
+        "$rig_program" "${options[@]}" "$1"
 }
 
 # command: `dextral usb` as its users meet it, root and nobody, with a gadget that the kernel's driver holds
@@ -146,7 +147,11 @@ gadget_by_file) gadget ecm cdc_ether --held-by cdc_ether --by-fd ;;
 gadget_command) command_line && captured ;;
 gadget_unplugged) gadget ncm "" --unplug "echo >$udc" --replug "ls /sys/class/udc >$udc" ;;
 vhci_unplugged)
-    unplug=(--unplug 'echo 0 >/sys/devices/platform/vhci_hcd.0/detach' --replug true)
+    options=(--unplug 'echo 0 >/sys/devices/platform/vhci_hcd.0/detach' --replug true)
+    vhci 0b95:772b --strict ax88772
+    ;;
+vhci_held)
+    modules=(--module ax88796b --module asix) options=(--held-by asix)
     vhci 0b95:772b --strict ax88772
     ;;
 vhci_ax88772) vhci 0b95:772b --strict ax88772 ;;
