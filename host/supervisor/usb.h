@@ -26,7 +26,7 @@ struct dx_usb_target {
     bool lacks_access; // its node may not be opened: tried again when that changes
     uint32_t need_count;
     struct dx_usb_need needs[DX_USB_MAX_NEEDS];
-    uint32_t taken; // bits, by number, of interfaces that a kernel's driver had; they are given back
+    uint32_t taken; // bits, by number, of interfaces that the kernel does not have; they are given back
     int node;       // open for the process that starts; -1
     bool is_ready;  // the kernel's drivers have given way
 };

@@ -225,7 +225,8 @@ open_node(struct dx_unit *unit, dx_error *error)
     return status;
 }
 
-/* Bits of the interfaces that the needs are about. */
+/* Bits of the interfaces that the needs are about.  Whether a driver of the kernel has them is looked at when it is to
+ * give way: one that comes with a device may be on its way still, and its module be loaded only now. */
 static uint32_t
 wanted_interfaces(const struct dx_usb_target *usb)
 {
@@ -233,19 +234,6 @@ wanted_interfaces(const struct dx_usb_target *usb)
     for (uint32_t i = 0; i < usb->need_count; i++)
         wanted |= usb->needs[i].interface == DX_USB_WHOLE_DEVICE ? UINT32_MAX : 1u << usb->needs[i].interface;
     return wanted;
-}
-
-/* Those of them that a driver of the kernel has. */
-static uint32_t
-interfaces_of_kernel(const struct dx_usb_target *usb)
-{
-    uint32_t interfaces = 0;
-    for (uint32_t i = 0; i < usb->device.interface_count; i++) {
-        const struct dx_usb_interface *const interface = &usb->device.interfaces[i];
-        if (interface->driver[0] && strcmp(interface->driver, "usbfs") != 0)
-            interfaces |= 1u << interface->number;
-    }
-    return interfaces & wanted_interfaces(usb);
 }
 
 kern_return_t
@@ -261,13 +249,9 @@ dx_usb_unit_prepare(struct dx_unit *unit, dx_error *error)
     const kern_return_t status = open_node(unit, error);
     if (status != kIOReturnSuccess)
         return status;
-    const uint32_t interfaces = interfaces_of_kernel(usb);
-    usb->is_ready = interfaces == 0;
-    usb->taken |= interfaces;
-    if (usb->is_ready)
-        return kIOReturnSuccess;
+    usb->taken |= wanted_interfaces(usb);
     dx_registry_write(unit->supervisor); // before it is done: whoever comes after a kill can give it back
-    return dx_usb_jobs_take(unit->supervisor->usb_jobs, unit, usb->node, interfaces)
+    return dx_usb_jobs_take(unit->supervisor->usb_jobs, unit, usb->node, usb->taken)
                ? kIOReturnSuccess
                : dx_error_set(error, kIOReturnNoMemory, "no memory to take the device from the kernel");
 }

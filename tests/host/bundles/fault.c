@@ -148,8 +148,8 @@ write_hardware(IOService *provider, char *text, size_t size)
         return;
     const ssize_t length = pread(fd, word, sizeof word - 1, 0);
     word[length > 0 ? length : 0] = '\0';
-    unsigned interface = 0;
-    const int usb = ioctl(fd, USBDEVFS_CLAIMINTERFACE, &interface) == 0 ? 0 : errno;
+    struct usbdevfs_disconnect_claim claim = {.flags = USBDEVFS_DISCONNECT_CLAIM_EXCEPT_DRIVER, .driver = "usbfs"};
+    const int usb = ioctl(fd, USBDEVFS_DISCONNECT_CLAIM, &claim) == 0 ? 0 : errno;
     const int other = ioctl(fd, TIOCSTI, "x") == 0 ? 0 : errno;
     (void)snprintf(text, size, " node %s usbfs %s other %s", word, strerrorname_np(usb), strerrorname_np(other));
 }
