@@ -265,7 +265,8 @@ model_pump(struct dx_usb_device *device, uint64_t deadline_ns)
         if (call_completed(me))
             return 0;
         /* acquire: pairs with model_wake() */
-        if (atomic_exchange_explicit(&me->is_woken, false, memory_order_acquire) || dx_model_now_ns() >= deadline_ns)
+        const bool was_woken = atomic_exchange_explicit(&me->is_woken, false, memory_order_acquire);
+        if (was_woken || dx_model_now_ns() >= deadline_ns)
             return 0;
         if (!is_idle(me))
             continue;
@@ -338,7 +339,8 @@ dx_usb_open_model(struct dx_usb_model *model, struct dx_usb_device **ret_device)
     me->frames = malloc(WIRE_FRAMES * sizeof *me->frames);
     int result = me->news_fd < 0 ? -errno : me->frames ? copy_descriptors(&me->device, model) : -ENOMEM;
     if (result == 0 && model->configuration_count) {
-        const struct dx_usb_setup setup = {.request = DX_USB_SET_CONFIGURATION, .value = model->configurations[0][5]};
+        const struct dx_usb_setup setup = {
+            .request = DX_USB_SET_CONFIGURATION, .value = model->configurations[0][5]};
         result = dx_model_host_control(&me->host, &setup, NULL);
     }
     if (result < 0) {

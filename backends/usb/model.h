@@ -21,7 +21,7 @@ struct dx_usb_model_ops {
     int (*out)(struct dx_usb_model *model, uint8_t endpoint, const uint8_t *data, uint32_t size);
     /** What a bulk or interrupt IN transfer brings now. @return bytes; -EAGAIN: nothing yet; -EPIPE. */
     int (*in)(struct dx_usb_model *model, uint8_t endpoint, uint8_t *data, uint32_t size, uint64_t now_ns);
-    /** When `in` of a periodic endpoint may have something without anything else having happened; UINT64_MAX: never. */
+    /** When `in` of a periodic endpoint may have something though nothing else has happened; UINT64_MAX: never. */
     uint64_t (*next)(const struct dx_usb_model *model, uint64_t now_ns);
     /** Whether it asks the wire to wait, as Ethernet's flow control does; NULL: never. */
     bool (*is_full)(const struct dx_usb_model *model);
@@ -52,9 +52,10 @@ struct dx_usb_model {
     /* The wire: where frames go that the host sends. Called on the thread that runs the model. */
     void (*send)(void *wire, const uint8_t *frame, uint32_t size);
     void *wire;
-    /* What is done wrong on purpose, for tests; NULL: nothing. Asked once for each transfer, when it is looked at first: 0; a
-     * number of bytes after which it ends, the rest being lost; or a negative errno value that it completes with instead: -EPIPE (an
-     * endpoint stays halted), -ENODEV (unplugged from now on), -EINPROGRESS (it never completes by itself), any other. */
+    /* What is done wrong on purpose, for tests; NULL: nothing. Asked once for each transfer, when it is looked at
+     * first: 0; a number of bytes after which it ends, the rest being lost; or a negative errno value that it
+     * completes with instead: -EPIPE (an endpoint stays halted), -ENODEV (unplugged from now on), -EINPROGRESS (it
+     * never completes by itself), any other. */
     int (*fault)(void *context, const struct dx_usb_transfer *transfer);
     void *fault_context;
     /* Told of each control request: bytes that went, or the error. Data may be NULL. NULL: nobody. */
@@ -68,7 +69,7 @@ struct dx_usb_model {
 struct dx_model_options {
     uint8_t mac[6];
     enum dx_usb_speed speed;  // full or high
-    bool is_strict;           // deaf where a real chip would be: `complaint` says why; else it hears from the start
+    bool is_strict;           // deaf where a real chip would be: `complaint` says why; else it hears at once
     uint32_t burst;           // ax88772: bytes at which bulk IN transfers are cut, even; 0: as the driver asks
     uint16_t product;         // ax88772: 0x7720, 0x772a, 0x772b; 0: 0x772b
     uint32_t ntb_max;         // ncm: largest block either way; 0: 16384
@@ -81,7 +82,7 @@ struct dx_usb_model *dx_model_ncm(const struct dx_model_options *options);
 struct dx_usb_model *dx_model_ecm(const struct dx_model_options *options);
 
 /**
- * Opens a model as a device, in this process: reset, then configured with its first configuration, as a host would.
+ * Opens a model as a device, in this process: reset, then set to its first configuration, as a host does.
  *
  * @param model  taken, also on failure.
  *
@@ -110,14 +111,14 @@ int dx_usb_open_usbip(int socket, uint32_t device_id, enum dx_usb_speed speed, s
                       char why[256]);
 
 /**
- * Serves a model to whoever is at the other end of a socket (vhci_hcd, or dx_usb_open_usbip()), until it is closed. The model
- * runs on the calling thread, which does nothing else meanwhile.
+ * Serves a model to whoever is at the other end of a socket (vhci_hcd, or dx_usb_open_usbip()), until it is
+ * closed. The model runs on the calling thread, which does nothing else meanwhile.
  *
  * @param model    taken.
  * @param socket   borrowed.
  * @param wire_fd  a TAP or packet socket, one frame a read; borrowed. -1: none, and model->send is left as it is.
- * @return 0 when the other side closed it; else with `why`: -EPROTO for what is no USB/IP, -ENODEV where model->fault
- *         unplugged it, -ENOMEM.
+ * @return 0 when the other side closed it; else with `why`: -EPROTO for what is no USB/IP, -ENODEV where
+ *         model->fault unplugged it, -ENOMEM.
  */
 int dx_usbip_serve(struct dx_usb_model *model, int socket, int wire_fd, char why[256]);
 

@@ -73,8 +73,8 @@ enum {
 };
 
 #define INTERRUPT_NS UINT64_C(128000000)
-/* For how long software may hold the MII bus before the MAC has lost the PHY: more than a driver's longest access on a machine
- * that has no time for it. */
+/* For how long software may hold the MII bus before the MAC has lost the PHY: more than a driver's longest access
+ * on a machine that has no time for it. */
 #define MII_PATIENCE_NS UINT64_C(2000000000)
 
 struct ax88772 {
@@ -604,7 +604,7 @@ send_frame(struct ax88772 *ax, const uint8_t *frame, uint32_t size)
         model->send(model->wire, ax->frame, padded);
 }
 
-/* Frames, each behind its header and at an even place; a header of length 0 is there to make the transfer short. */
+/* Frames, each behind its header and at an even place; a header of length 0 only makes the transfer short. */
 static int
 ax88772_out(struct dx_usb_model *model, uint8_t endpoint, const uint8_t *data, uint32_t size)
 {

@@ -305,6 +305,7 @@ dx_model_cdc_read(struct dx_model_cdc *cdc, uint8_t *data, uint32_t size, uint32
     memcpy(data, cdc->transfer + cdc->transfer_at, n);
     cdc->transfer_at += n;
     /* A host's transfer that is not full has ended, with an empty packet where there had to be one. */
-    cdc->owes_empty_packet = n == left && n == size && cdc->transfer_size % cdc->packet == 0 && cdc->transfer_size != max;
+    const bool ends_full = n == left && n == size && cdc->transfer_size % cdc->packet == 0;
+    cdc->owes_empty_packet = ends_full && cdc->transfer_size != max;
     return (int)n;
 }

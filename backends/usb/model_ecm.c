@@ -39,7 +39,8 @@ ecm_set_interface(struct dx_usb_model *model, uint8_t interface, uint8_t alterna
     return 0;
 }
 
-/* A frame; the one byte with which some hosts make a transfer short stays at its end. An empty transfer says nothing. */
+/* A frame; the one byte with which some hosts make a transfer short stays at its end. An empty transfer says
+ * nothing. */
 static int
 ecm_out(struct dx_usb_model *model, uint8_t endpoint, const uint8_t *data, uint32_t size)
 {

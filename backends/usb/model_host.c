@@ -109,7 +109,8 @@ dx_model_find_endpoint(const uint8_t *configuration, uint32_t size, const uint8_
         if (descriptor[1] == DX_USB_DT_INTERFACE && descriptor[0] >= 9)
             is_current = !alternates ||
                          (descriptor[2] < DX_MODEL_MAX_INTERFACES && alternates[descriptor[2]] == descriptor[3]);
-        else if (is_current && descriptor[1] == DX_USB_DT_ENDPOINT && descriptor[0] >= 7 && descriptor[2] == address)
+        else if (is_current && descriptor[1] == DX_USB_DT_ENDPOINT && descriptor[0] >= 7 &&
+                 descriptor[2] == address)
             return descriptor;
     }
     return NULL;
@@ -128,8 +129,9 @@ static const uint8_t *
 find_endpoint(const struct dx_model_host *host, uint8_t address)
 {
     const uint8_t *const configuration = active_configuration(host->model);
-    return configuration ? dx_model_find_endpoint(configuration, get16(configuration + 2), host->alternates, address)
-                         : NULL;
+    if (!configuration)
+        return NULL;
+    return dx_model_find_endpoint(configuration, get16(configuration + 2), host->alternates, address);
 }
 
 static bool

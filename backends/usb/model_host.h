@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a host controller does for a model: transfers that wait, standard requests, halts. No thread, lock or clock of its own.
+// What a host controller does for a model: transfers that wait, standard requests, halts. No thread, lock or clock
+// of its own.
 
 #ifndef DX_USB_MODEL_HOST_H
 #define DX_USB_MODEL_HOST_H
@@ -72,10 +73,11 @@ int dx_model_answer(const struct dx_usb_setup *setup, uint8_t *data, const void 
 /** Adds one to a counter of the model's. */
 void dx_model_count(_Atomic uint64_t *counter);
 
-/** Notes why a frame was lost in a model that has not been set up, or that one was not. @return whether it was not. */
+/** Notes why a frame was lost in a model that has not been set up; NULL: it was not. @return whether it was not. */
 bool dx_model_judge(struct dx_usb_model *model, const char *complaint);
 
-/** A frame as it is on the wire: 60 bytes at least. @return its bytes; 0: it is none. `room`: DX_MODEL_FRAME_ROOM bytes. */
+/** A frame as it is on the wire: 60 bytes at least. @return its bytes; 0: it is none. `room`: DX_MODEL_FRAME_ROOM
+ * bytes. */
 uint32_t dx_model_pad(const uint8_t *frame, uint32_t size, uint8_t *room);
 #define DX_MODEL_FRAME_ROOM 1518u
 
@@ -84,7 +86,8 @@ uint32_t dx_model_ether_crc(const uint8_t *bytes, uint32_t size);
 
 /* ---- for both ends of USB/IP ---- */
 
-/** @return the endpoint's descriptor in a configuration, 7 bytes at least; NULL: none. `alternates`: of the interfaces; NULL: any. */
+/** @return the endpoint's descriptor in a configuration, 7 bytes at least; NULL: none. `alternates`: of the
+ * interfaces; NULL: any. */
 const uint8_t *dx_model_find_endpoint(const uint8_t *configuration, uint32_t size, const uint8_t *alternates,
                                       uint8_t address);
 

@@ -255,7 +255,9 @@ take_pointers(struct ncm *ncm, const uint8_t *block, uint32_t size, uint32_t at,
         const uint32_t bytes = get(block + at + i + layout->width, layout->width);
         if (place == 0 || bytes == 0)
             break;
-        if (place < layout->header || place > size || bytes > size - place || bytes < FRAME_MIN || bytes > FRAME_MAX)
+        if (place < layout->header || place > size || bytes > size - place)
+            return 0;
+        if (bytes < FRAME_MIN || bytes > FRAME_MAX)
             return 0;
         dx_model_cdc_send(&ncm->cdc, block + place, bytes);
     }

@@ -31,7 +31,7 @@
 #endif
 
 enum {
-    RECEIVE_BYTES = 1024 * 1024, // of the packet socket: a burst must not be lost while the model does something else
+    RECEIVE_BYTES = 1024 * 1024, // of the packet socket: a burst waits while the model does something else
     MESSAGE_BYTES = 512,
 };
 

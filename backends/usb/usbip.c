@@ -251,7 +251,7 @@ take_submit(struct server *server)
     return 0;
 }
 
-/* A transfer that waits is given up, and only this answer tells of it; else its own answer is on the way already. */
+/* A transfer that waits is given up, and only this answer tells of it; else its own answer is on the way. */
 static int
 take_unlink(struct server *server)
 {
@@ -391,7 +391,7 @@ dx_usbip_serve(struct dx_usb_model *model, int socket, int wire_fd, char why[256
     const int one = 1;
     struct server server = {.socket = socket, .wire_fd = wire_fd, .why = why};
     why[0] = '\0';
-    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // fails where it is another kind of socket
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // fails where it is not TCP
     dx_model_host_begin(&server.host, model);
     if (wire_fd >= 0) {
         model->send = send_to_wire;

@@ -42,7 +42,8 @@ enum {
 static inline uint32_t
 dx_usbip_get(const uint8_t *header, uint32_t at)
 {
-    return (uint32_t)header[at] << 24 | (uint32_t)header[at + 1] << 16 | (uint32_t)header[at + 2] << 8 | header[at + 3];
+    return (uint32_t)header[at] << 24 | (uint32_t)header[at + 1] << 16 | (uint32_t)header[at + 2] << 8 |
+           header[at + 3];
 }
 
 static inline void

@@ -252,8 +252,10 @@ static uint32_t
 interval_of(const struct dx_usb_device *device, uint8_t address)
 {
     const uint8_t *endpoint = NULL;
-    for (uint32_t i = 0; i < device->configuration_count && !endpoint; i++)
-        endpoint = dx_model_find_endpoint(device->configurations[i].bytes, device->configurations[i].size, NULL, address);
+    for (uint32_t i = 0; i < device->configuration_count && !endpoint; i++) {
+        const struct dx_usb_configuration *const configuration = &device->configurations[i];
+        endpoint = dx_model_find_endpoint(configuration->bytes, configuration->size, NULL, address);
+    }
     const uint32_t interval = endpoint && endpoint[6] ? endpoint[6] : 1;
     if (device->speed == DX_USB_LOW || device->speed == DX_USB_FULL)
         return interval;
@@ -297,15 +299,18 @@ begin_submit(struct client *client, struct client_slot *mine)
     dx_usbip_put(header, DX_USBIP_DIRECTION, is_in(transfer));
     dx_usbip_put(header, DX_USBIP_ENDPOINT, transfer->endpoint & 0x0fu);
     dx_usbip_put(header, DX_USBIP_FLAGS,
-                 (is_in(transfer) ? DX_USBIP_DIRECTION_IN : 0u) | (transfer->ends_short ? DX_USBIP_ZERO_PACKET : 0u));
+                 (is_in(transfer) ? DX_USBIP_DIRECTION_IN : 0u) |
+                     (transfer->ends_short ? DX_USBIP_ZERO_PACKET : 0u));
     dx_usbip_put(header, DX_USBIP_LENGTH, transfer->size);
     if (transfer->kind == DX_USB_INTERRUPT)
         dx_usbip_put(header, DX_USBIP_INTERVAL, interval_of(&client->device, transfer->endpoint));
     if (transfer->kind == DX_USB_CONTROL) {
         const struct dx_usb_setup *const setup = &transfer->setup;
         const uint8_t bytes[8] = {
-            setup->request_type,   setup->request,           (uint8_t)setup->value,  (uint8_t)(setup->value >> 8),
-            (uint8_t)setup->index, (uint8_t)(setup->index >> 8), (uint8_t)transfer->size, (uint8_t)(transfer->size >> 8),
+            setup->request_type,     setup->request,
+            (uint8_t)setup->value,   (uint8_t)(setup->value >> 8),
+            (uint8_t)setup->index,   (uint8_t)(setup->index >> 8),
+            (uint8_t)transfer->size, (uint8_t)(transfer->size >> 8),
         };
         memcpy(header + DX_USBIP_SETUP, bytes, sizeof bytes);
     }
@@ -425,7 +430,8 @@ static void
 take_ret_submit(struct client *client)
 {
     const uint8_t *const header = client->in_header;
-    const uint32_t actual = dx_usbip_get(header, DX_USBIP_ACTUAL), packets = dx_usbip_get(header, DX_USBIP_PACKETS);
+    const uint32_t actual = dx_usbip_get(header, DX_USBIP_ACTUAL);
+    const uint32_t packets = dx_usbip_get(header, DX_USBIP_PACKETS);
     struct client_slot *const mine = find_sent(client, dx_usbip_get(header, DX_USBIP_SEQNUM), false);
     if (!mine || mine == client->sending) {
         die(client, "the other side answered a transfer that was not made");
@@ -482,7 +488,8 @@ read_messages(struct client *client)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
-            die(client, client->in_at || mine ? "the other side ended within a message" : "the other side has gone");
+            const bool is_within = client->in_at || mine;
+            die(client, is_within ? "the other side ended within a message" : "the other side has gone");
             return;
         }
         client->in_at += (uint32_t)n;
@@ -699,10 +706,11 @@ configure(struct client *client)
         return got < 0 ? got : -EPROTO;
     if (device->configuration || !device->configuration_count)
         return 0;
-    const struct dx_usb_setup set = {.request = DX_USB_SET_CONFIGURATION, .value = device->configurations[0].bytes[5]};
+    const uint8_t value = device->configurations[0].bytes[5];
+    const struct dx_usb_setup set = {.request = DX_USB_SET_CONFIGURATION, .value = value};
     const int result = ask(client, set, NULL);
     if (result >= 0)
-        device->configuration = device->configurations[0].bytes[5];
+        device->configuration = value;
     return result < 0 ? result : 0;
 }
 
@@ -744,7 +752,7 @@ dx_usb_open_usbip(int socket, uint32_t device_id, enum dx_usb_speed speed, struc
     (void)snprintf(client->device.path, sizeof client->device.path, "usbip %u", device_id);
     client->socket = socket;
     client->device_id = device_id;
-    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // fails where it is another kind of socket
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // fails where it is not TCP
     client->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const char *what = "an event";
     const int result = client->news_fd < 0 ? -errno : introduce(client, &what);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Bytes of a socket that USB/IP is spoken on: a hostile client of our server, or a hostile server of our client. Whatever comes, both
-// come to an end, and each transfer ends once.
+// Bytes of a socket that USB/IP is spoken on: a hostile client of our server, or a hostile server of our client.
+// Whatever comes, both come to an end, and each transfer ends once.
 //
-// The first byte: bit 0 the side, bits 1 and 2 the model, or what the client submits. A hostile server's bytes come in pieces, one for each
-// message of the client's, or when it says nothing: a byte of flags (1: with the number of that message), two of length, and that many.
+// The first byte: bit 0 the side, bits 1 and 2 the model, or what the client submits. A hostile server's bytes
+// come in pieces, one for each message of the client's, or when it says nothing: a byte of flags (1: with the
+// number of that message), two of length, and that many.
 
 #include "backends/usb/model.h"
 
@@ -46,7 +47,7 @@ make_model(uint32_t kind)
     }
 }
 
-/* What the model lets out onto the wire comes back to it as a frame, so that the host's side of it runs as well. */
+/* What the model lets out onto the wire comes back to it as a frame, so that the host's side runs as well. */
 static void
 echo(void *wire, const uint8_t *frame, uint32_t size)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Serves a model: to this machine's vhci_hcd, or to whoever has the other end of a socket. Its wire is a TAP interface, or one end of a
-// veth pair, in a network of its own; there something may echo.
+// Serves a model: to this machine's vhci_hcd, or to whoever has the other end of a socket. Its wire is a TAP
+// interface, or one end of a veth pair, in a network of its own; there something may echo.
 
 #include "backends/usb/model.h"
 #include "backends/usb/model_wire.h"
@@ -23,14 +23,14 @@ static const char usage[] =
     "  --vhci PORT        attach to a port of vhci_hcd (0 to 7: high speed)\n"
     "  --fd N             serve this socket, which was inherited\n"
     "  --tap NAME         the wire is a TAP interface in an own network\n"
-    "  --veth NAME        the wire is a pair of interfaces, NAME and NAMEx, in an own network: for ordinary users\n"
+    "  --veth NAME        the wire is a pair of interfaces, NAME and NAMEx, in one too: for ordinary users\n"
     "  --address A.B.C.D  of that interface, /24\n"
     "  --echo PORT        answers there: UDP, the same bytes; `group A.B.C.D` goes to that group\n"
     "  --trace FILE       writes the requests down\n"
     "  --mac AA:BB:CC:DD:EE:FF  --strict  --full-speed\n"
     "  --product 7720|772a|772b  --burst BYTES  --ntb-max BYTES  --ntb32  --ndp-first\n"
-    "It ends when the other side does, prints what it has seen, and fails where a strict model was left deaf or anything the\n"
-    "host sent made no sense.\n";
+    "It ends when the other side does, prints what it has seen, and fails where a strict model was left deaf or\n"
+    "anything the host sent made no sense.\n";
 
 struct program {
     struct dx_model_options options;
@@ -54,8 +54,8 @@ static void
 write_request(void *context, const struct dx_usb_setup *setup, const uint8_t *data, int result)
 {
     FILE *const file = context;
-    (void)fprintf(file, "%02x %02x value %04x index %04x length %u", setup->request_type, setup->request, setup->value,
-                  setup->index, setup->length);
+    (void)fprintf(file, "%02x %02x value %04x index %04x length %u", setup->request_type, setup->request,
+                  setup->value, setup->index, setup->length);
     if (result < 0)
         (void)fprintf(file, " fails %s", strerrorname_np(-result));
     const uint32_t n = setup->request_type & DX_USB_IN ? (result > 0 ? (uint32_t)result : 0) : setup->length;
@@ -67,7 +67,7 @@ write_request(void *context, const struct dx_usb_setup *setup, const uint8_t *da
 
 static const struct dx_usb_model_ops *model_ops;
 
-static uint64_t
+static unsigned long long
 read_counter(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed); // of the same thread
@@ -85,12 +85,12 @@ print_and_destroy(struct dx_usb_model *model)
     const struct dx_model_counters *const counters = &model->counters;
     const char *const complaint = atomic_load_explicit(&model->complaint, memory_order_acquire);
     (void)printf("model: %llu to the host, %llu to the wire, %llu filtered, %llu deaf, %llu overrun, %llu bad\n",
-                 (unsigned long long)read_counter(&counters->received), (unsigned long long)read_counter(&counters->sent),
-                 (unsigned long long)read_counter(&counters->filtered), (unsigned long long)read_counter(&counters->deaf),
-                 (unsigned long long)read_counter(&counters->overrun), (unsigned long long)read_counter(&counters->bad));
+                 read_counter(&counters->received), read_counter(&counters->sent),
+                 read_counter(&counters->filtered), read_counter(&counters->deaf),
+                 read_counter(&counters->overrun), read_counter(&counters->bad));
     if (echoed)
-        (void)printf("echo: %llu came, %llu could not go back\n", (unsigned long long)read_counter(&echoed->received),
-                     (unsigned long long)read_counter(&echoed->failed));
+        (void)printf("echo: %llu came, %llu could not go back\n", read_counter(&echoed->received),
+                     read_counter(&echoed->failed));
     if (complaint)
         (void)printf("model: deaf: %s\n", complaint);
     (void)fflush(stdout);
@@ -203,9 +203,9 @@ static bool
 parse_mac(const char *text, uint8_t mac[6])
 {
     int end = 0;
-    return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx%n", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &end) ==
-               6 &&
-           text[end] == '\0';
+    const int count = sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx%n", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+                             &mac[5], &end);
+    return count == 6 && text[end] == '\0';
 }
 
 static bool

@@ -103,7 +103,8 @@ rig_close(struct model_rig *rig)
 }
 
 int
-rig_in(struct model_rig *rig, uint8_t type, uint8_t number, uint16_t value, uint16_t index, void *data, uint16_t size)
+rig_in(struct model_rig *rig, uint8_t type, uint8_t number, uint16_t value, uint16_t index, void *data,
+       uint16_t size)
 {
     const struct dx_usb_setup setup = {type, number, value, index, size};
     return dx_usb_control(rig->device, &setup, data, DX_USB_CONTROL_TIMEOUT_MS);

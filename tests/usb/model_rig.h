@@ -43,12 +43,14 @@ void rig_open(struct model_rig *rig, struct dx_usb_model *model, bool is_served)
 void rig_close(struct model_rig *rig);
 
 /* Requests of the test's thread. */
-int rig_in(struct model_rig *rig, uint8_t type, uint8_t number, uint16_t value, uint16_t index, void *data, uint16_t size);
+int rig_in(struct model_rig *rig, uint8_t type, uint8_t number, uint16_t value, uint16_t index, void *data,
+           uint16_t size);
 int rig_out(struct model_rig *rig, uint8_t type, uint8_t number, uint16_t value, uint16_t index, const void *data,
             uint16_t size);
 
 /* A bulk or interrupt transfer from its submission to its end. @return its status; ->actual holds the bytes. */
-int rig_transfer(struct model_rig *rig, struct watched *watched, uint8_t endpoint, uint32_t size, uint32_t timeout_ms);
+int rig_transfer(struct model_rig *rig, struct watched *watched, uint8_t endpoint, uint32_t size,
+                 uint32_t timeout_ms);
 
 void watched_prepare(struct model_rig *rig, struct watched *watched, enum dx_usb_kind kind, uint8_t endpoint);
 void watched_wait(struct watched *watched, uint32_t completions);

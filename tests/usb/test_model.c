@@ -55,8 +55,8 @@ static const struct step {
     uint8_t request;
     uint16_t value, index;
 } setting_up[] = {
-    {0x1f, 0x0080, 0}, {0x22, 0x0011, 0}, {0x20, 0x0060, 0}, {0x20, 0x0020, 0},      {0x20, 0x0000, 0}, {0x20, 0x0020, 0},
-    {0x2a, 0x8000, 0x8001}, {0x12, 0x001d, 0x12}, {0x10, 0x0088, 0}, {0x1b, 0x0336, 0},
+    {0x1f, 0x0080, 0}, {0x22, 0x0011, 0},      {0x20, 0x0060, 0},    {0x20, 0x0020, 0}, {0x20, 0x0000, 0},
+    {0x20, 0x0020, 0}, {0x2a, 0x8000, 0x8001}, {0x12, 0x001d, 0x12}, {0x10, 0x0088, 0}, {0x1b, 0x0336, 0},
 };
 #define STEPS (sizeof setting_up / sizeof setting_up[0])
 
@@ -255,7 +255,8 @@ its_identity_is_that_of_its_product(void)
 static void
 groups_pass_by_the_hash_table(void)
 {
-    static const uint8_t group[6] = {0x01, 0x00, 0x5e, 0x45, 0x00, 0x01}, ptp[6] = {0x01, 0x00, 0x5e, 0x00, 0x01, 0x81};
+    static const uint8_t group[6] = {0x01, 0x00, 0x5e, 0x45, 0x00, 0x01},
+                         ptp[6] = {0x01, 0x00, 0x5e, 0x00, 0x01, 0x81};
     static const uint8_t table[8] = {[5] = 0x04}, both[8] = {[5] = 0x04, [7] = 0x40};
     const struct dx_model_options options = strict();
     uint8_t bytes[8];
@@ -453,13 +454,15 @@ ecm_takes_empty_packets_and_pad_bytes_and_goes_on_in_the_next_transfer(void)
 static void
 cdc_filters_let_through_what_they_name(void)
 {
-    static const uint8_t group[6] = {0x01, 0x00, 0x5e, 0x45, 0x00, 0x01}, second[6] = {0x01, 0x00, 0x5e, 0x45, 0x00, 0x02};
+    static const uint8_t group[6] = {0x01, 0x00, 0x5e, 0x45, 0x00, 0x01},
+                         second[6] = {0x01, 0x00, 0x5e, 0x45, 0x00, 0x02};
     static const struct {
         uint16_t filter;
         bool own, other, broadcast, group, second;
     } filters[] = {
-        {0x0e, true, false, true, true, true}, {0x04, true, false, false, false, false},
-        {0x1c, true, false, true, true, false}, {0x01, true, true, true, true, true}, {0x00, false, false, false, false, false},
+        {0x0e, true, false, true, true, true},     {0x04, true, false, false, false, false},
+        {0x1c, true, false, true, true, false},    {0x01, true, true, true, true, true},
+        {0x00, false, false, false, false, false},
     };
     const struct dx_model_options options = strict();
     rig_open(&rig, dx_model_ecm(&options), is_served);
@@ -468,7 +471,8 @@ cdc_filters_let_through_what_they_name(void)
     CHECK_EQ(rig_out(&rig, 0x21, 0x40, 2, 0, group, 6), -EPIPE);
     for (uint32_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
         const uint8_t *const to[] = {mac, other, broadcast, group, second};
-        const bool passes[] = {filters[i].own, filters[i].other, filters[i].broadcast, filters[i].group, filters[i].second};
+        const bool passes[] = {filters[i].own, filters[i].other, filters[i].broadcast, filters[i].group,
+                               filters[i].second};
         CHECK_EQ(rig_out(&rig, 0x21, 0x43, filters[i].filter, 0, NULL, 0), 0);
         for (uint32_t j = 0; j < 5; j++) {
             uint8_t frame[100];
@@ -517,7 +521,8 @@ expect_block(bool is_32, uint32_t sequence, const uint32_t *sizes, uint32_t coun
     CHECK_EQ(get16(block + at + 4), head + (count + 1) * entry);
     for (uint32_t i = 0; i <= count; i++) {
         const uint8_t *const place = block + at + head + i * entry;
-        const uint32_t index = is_32 ? get32(place) : get16(place), size = is_32 ? get32(place + 4) : get16(place + 2);
+        const uint32_t index = is_32 ? get32(place) : get16(place),
+                       size = is_32 ? get32(place + 4) : get16(place + 2);
         CHECK_EQ(size, i < count ? sizes[i] : 0);
         uint8_t frame[1600];
         if (i == count) {
@@ -619,8 +624,9 @@ ncm_counts_blocks_that_lie(void)
     static const struct {
         uint32_t at, value;
     } lies[] = {
-        {0, 0x0000}, {4, 16}, {8, 1000}, {10, 0}, {10, 5}, {10, 0xfff0}, {120, 12}, {120, 0xfffc}, {122, 0x74}, // the head
-        {124, 0xfff0}, {126, 0xffff}, {126, 13},                                                              // the pointers
+        {0, 0x0000},   {4, 16},       {8, 1000},     {10, 0},     {10, 5},
+        {10, 0xfff0},  {120, 12},     {120, 0xfffc}, {122, 0x74}, // the head
+        {124, 0xfff0}, {126, 0xffff}, {126, 13},                  // the pointers
     };
     for (uint32_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         const uint32_t whole = make_block(watched.data, false, frame, sizeof frame);

@@ -200,9 +200,16 @@ messages_that_make_no_sense_end_the_service_with_a_reason(void)
         uint32_t at, value;
         const char *says;
     } wrong[] = {
-        {0, 0, "kind 0"},         {0, 3, "kind 3"},          {0, 0xffffffff, "kind"},       {12, 2, "direction"},
-        {16, 16, "endpoint 16"},  {32, 1, "isochronous"},    {32, 0xfffffffe, "isochronous"}, {24, 0xffffffff, "bytes"},
-        {24, 1024 * 1024 + 1, "bytes"}, {4, 10, "two transfers"},
+        {0, 0, "kind 0"},
+        {0, 3, "kind 3"},
+        {0, 0xffffffff, "kind"},
+        {12, 2, "direction"},
+        {16, 16, "endpoint 16"},
+        {32, 1, "isochronous"},
+        {32, 0xfffffffe, "isochronous"},
+        {24, 0xffffffff, "bytes"},
+        {24, 1024 * 1024 + 1, "bytes"},
+        {4, 10, "two transfers"},
     };
     uint8_t header[HEADER];
     for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -339,7 +346,8 @@ introduce(void *context)
         const uint8_t one = 0;
         switch (header[41]) {
         case 6:
-            send_answer(RET_SUBMIT, seqnum, 0, length, header[43] == 1 ? device_bytes : configuration_bytes, length);
+            send_answer(RET_SUBMIT, seqnum, 0, length, header[43] == 1 ? device_bytes : configuration_bytes,
+                        length);
             break;
         case 8:
             send_answer(RET_SUBMIT, seqnum, 0, 1, &one, 1);
@@ -437,8 +445,9 @@ statuses_of_the_other_side_are_understood(void)
 {
     static const struct {
         int theirs, ours;
-    } statuses[] = {{0, 0},      {-32, -EPIPE},      {-75, -EOVERFLOW}, {-71, -EPROTO},  {-110, -ETIMEDOUT},
-                    {-104, -ECANCELED}, {-121, 0}, {-9999, -EPROTO},  {5, -EPROTO}};
+    } statuses[] = {{0, 0},         {-32, -EPIPE},      {-75, -EOVERFLOW},
+                    {-71, -EPROTO}, {-110, -ETIMEDOUT}, {-104, -ECANCELED},
+                    {-121, 0},      {-9999, -EPROTO},   {5, -EPROTO}};
     open_client();
     for (uint32_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         const uint32_t seqnum = submit_many(1, 0x82, 2048, 0);
@@ -463,11 +472,21 @@ answers_that_make_no_sense_end_every_transfer_once(void)
         open_client();
         const uint32_t seqnum = submit_many(kind == 8 ? 1 : 8, kind == 7 ? 0x03 : 0x82, 100, 0);
         switch (kind) {
-        case 0: send_answer(RET_SUBMIT, seqnum + 1000, 0, 0, NULL, 0); break;
-        case 1: send_answer(RET_SUBMIT, seqnum, 0, 101, NULL, 0); break;
-        case 2: send_answer(RET_SUBMIT, seqnum, 0, 0xffffffff, NULL, 0); break;
-        case 3: send_answer(SUBMIT, seqnum, 0, 0, NULL, 0); break;
-        case 4: send_answer(RET_UNLINK, seqnum, -ECONNRESET, 0, NULL, 0); break; // not asked for
+        case 0:
+            send_answer(RET_SUBMIT, seqnum + 1000, 0, 0, NULL, 0);
+            break;
+        case 1:
+            send_answer(RET_SUBMIT, seqnum, 0, 101, NULL, 0);
+            break;
+        case 2:
+            send_answer(RET_SUBMIT, seqnum, 0, 0xffffffff, NULL, 0);
+            break;
+        case 3:
+            send_answer(SUBMIT, seqnum, 0, 0, NULL, 0);
+            break;
+        case 4:
+            send_answer(RET_UNLINK, seqnum, -ECONNRESET, 0, NULL, 0);
+            break; // not asked for
         case 5:
             put32(header, RET_SUBMIT);
             put32(header + 4, seqnum);
@@ -478,8 +497,11 @@ answers_that_make_no_sense_end_every_transfer_once(void)
             send_answer(RET_SUBMIT, seqnum, 0, 50, "half", 4);
             (void)shutdown(theirs, SHUT_RDWR);
             break;
-        case 7: send_answer(RET_SUBMIT, seqnum, 0, 101, NULL, 0); break;
-        default: (void)shutdown(theirs, SHUT_RDWR);
+        case 7:
+            send_answer(RET_SUBMIT, seqnum, 0, 101, NULL, 0);
+            break;
+        default:
+            (void)shutdown(theirs, SHUT_RDWR);
         }
         expect_all(kind == 8 ? 1 : 8, -ENODEV);
         watched_prepare(&rig, &many[0], DX_USB_BULK, 0x82);

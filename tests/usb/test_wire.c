@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Our adapters on models behind USB/IP, whose wire is an interface of this machine in a network of its own: the kernel there answers,
-// and its checksums are those that were computed, not left to hardware.
+// Our adapters on models behind USB/IP, whose wire is an interface of this machine in a network of its own: the
+// kernel there answers, and its checksums are those that were computed, not left to hardware.
 //
 // usage: test_wire USB_MODEL [UID]   as that user, who has no rights
 
@@ -221,8 +221,8 @@ start_model(const char *wire, const char *kind, int *ret_socket)
         (void)close(pair[0]);
         if (user && (setgroups(0, NULL) < 0 || setgid((gid_t)user) < 0 || setuid(user) < 0))
             _exit(126);
-        (void)execl(program, program, "--fd", number, wire, "w0", "--address", "192.0.2.2", "--echo", "5000", "--mac",
-                    "02:00:00:12:34:56", "--strict", kind, (char *)NULL);
+        (void)execl(program, program, "--fd", number, wire, "w0", "--address", "192.0.2.2", "--echo", "5000",
+                    "--mac", "02:00:00:12:34:56", "--strict", kind, (char *)NULL);
         _exit(127);
     }
     (void)close(pair[1]);
