@@ -282,6 +282,17 @@ BOTH(a_table_that_is_nowhere_it_can_be_is_dropped)
     cr_assert(eq(u32, receive(block, good_block(0)), 2));
 }
 
+BOTH(a_table_that_is_not_aligned_is_dropped)
+{
+    for (uint32_t shift = 0; shift <= 8; shift++) {
+        const uint32_t size = good_block(0) + shift;
+        put_table(TABLE + shift, 3, 0);
+        put_entry(TABLE + shift, 0, FIRST, FIRST_BYTES);
+        put_header(0, size, TABLE + shift);
+        check(size, shift % 4 == 0, shift % 4 != 0, 0);
+    }
+}
+
 /* Case 4. */
 BOTH(a_table_with_a_length_that_cannot_be_is_dropped)
 {
@@ -517,6 +528,22 @@ BOTH(in_CRC_mode_frames_come_without_their_CRC_and_wrong_ones_do_not_come)
     cr_assert(eq(u64, counters.bad_lengths, 1));
     put_entry(TABLE, 0, FIRST, 17); // less than a frame and its CRC
     cr_assert(eq(u32, receive(block, size), 1));
+    cr_assert(eq(u64, counters.bad_lengths, 2));
+}
+
+BOTH(in_CRC_mode_a_frame_may_be_as_long_as_without)
+{
+    static const uint32_t lengths[] = {13, 14, 1514, 1515};
+    receiver.has_crc = expected.has_crc = true;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        memset(block, 0, sizeof block);
+        put_header(0, 2000, 1900);
+        put_table(1900, 2, 0);
+        block[1903] = '1';
+        put_entry(1900, 0, 20, lengths[i] + 4);
+        put(20 + lengths[i], reference_crc(block + 20, lengths[i]), 4);
+        cr_assert(eq(u32, receive(block, 2000), lengths[i] == 14 || lengths[i] == 1514));
+    }
     cr_assert(eq(u64, counters.bad_lengths, 2));
 }
 
