@@ -139,18 +139,6 @@ set_up_interface(void)
     (void)close(fd);
 }
 
-/* Before there is an interface: what Debian's kernel has instead drops what has waited for long, and a machine
- * that is emulated, on a busy one, makes it wait. */
-static void
-queue_without_dropping(void)
-{
-    static const char kind[] = "pfifo_fast";
-    const int fd = open("/proc/sys/net/core/default_qdisc", O_WRONLY | O_CLOEXEC);
-    CHECK(fd >= 0);
-    CHECK_EQ(write(fd, kind, sizeof kind - 1), sizeof kind - 1);
-    (void)close(fd);
-}
-
 /* ---- datagrams ---- */
 
 static void
@@ -378,7 +366,6 @@ main(int argc, char **argv)
     CHECK(argc >= 4);
     const char *const driver = argv[1];
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    queue_without_dropping();
     model = start_model(argv + 2, argc - 2);
     (void)signal(SIGABRT, end_model_before_the_end);
     wait_for(find_interface, driver, "interface");

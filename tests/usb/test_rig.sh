@@ -23,8 +23,11 @@ work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
 # run RIG_OPTION... -- PROGRAM ARGUMENT...
+# Interfaces queue without dropping: Debian's default, fq_codel, drops what has waited for long, and a machine that is
+# emulated, on a busy one, makes it wait.
 run() {
-    "$rig" run --console "$work/console" --timeout 240 --add "$usb_model:rig/bin/usb_model" "$@" && return
+    "$rig" run --console "$work/console" --timeout 240 --append sysctl.net.core.default_qdisc=pfifo_fast \
+        --add "$usb_model:rig/bin/usb_model" "$@" && return
     local status=$?
     echo "--- the machine's own messages ---"
     grep -iE 'usb|asix|cdc|vhci|BUG|WARN|Call Trace|Oops' "$work/console" | tail -n 40 || true
