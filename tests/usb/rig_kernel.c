@@ -174,34 +174,48 @@ every_payload_size_comes_back(void)
     CHECK_EQ(lost, 0);
 }
 
-/* What has come must be the next ones. */
+/* What the driver says that it threw away itself: cdc_ncm does that when packets come faster than it makes blocks
+ * of them, as they do from a machine that stood still for a moment. Nobody else may lose any. */
+static uint32_t
+count_dropped(void)
+{
+    char text[64];
+    CHECK(read_text("statistics/tx_dropped", text));
+    return (uint32_t)strtoul(text, NULL, 10);
+}
+
+/* What has come must be the next ones. `lost`: of those before. */
 static void
-take_answers(uint32_t *next, uint32_t size)
+take_answers(uint32_t *next, uint32_t *lost, uint32_t dropped_before, uint32_t size)
 {
     uint8_t expected[PAYLOAD_MAX], answer[2048];
     for (ssize_t n; (n = recv(echo_fd, answer, sizeof answer, MSG_DONTWAIT)) >= 0; ++*next) {
-        fill(expected, size, *next);
-        memcpy(expected, next, sizeof *next);
-        CHECK_EQ(n, size);
         uint32_t came;
+        CHECK_EQ(n, size);
         memcpy(&came, answer, sizeof came);
+        if (came > *next && *lost + came - *next <= count_dropped() - dropped_before) {
+            *lost += came - *next;
+            *next = came;
+        }
         CHECK_EQ(came, *next);
+        fill(expected, size, came);
+        memcpy(expected, &came, sizeof came);
         CHECK(memcmp(answer, expected, size) == 0);
     }
 }
 
-/* Where the machine stands still, what it did not do meanwhile must not come at once: cdc_ncm throws packets away
- * when more than a block of them come together. */
+/* Where the machine stands still, what it did not do meanwhile must not come at once. */
 static void
 a_packet_each_millisecond_comes_back_in_order(void)
 {
     const uint32_t size = 1164;
     uint8_t bytes[PAYLOAD_MAX];
-    uint32_t next = 0;
+    uint32_t next = 0, lost = 0;
+    const uint32_t dropped_before = count_dropped();
     const uint64_t begun_ns = now_ns();
     uint64_t due_ns = begun_ns;
     for (uint32_t i = 0; i < PACKETS;) {
-        take_answers(&next, size);
+        take_answers(&next, &lost, dropped_before, size);
         if (i - next < AHEAD) {
             fill(bytes, size, i);
             memcpy(bytes, &i, sizeof i);
@@ -216,11 +230,12 @@ a_packet_each_millisecond_comes_back_in_order(void)
     }
     const uint64_t sent_ns = now_ns();
     while (next < PACKETS && now_ns() - sent_ns < 3000 * NS_PER_MS) {
-        take_answers(&next, size);
+        take_answers(&next, &lost, dropped_before, size);
         sleep_ms(1);
     }
-    CHECK_EQ(next, PACKETS);
-    (void)printf("%u packets in %llu ms\n", PACKETS, (unsigned long long)((sent_ns - begun_ns) / NS_PER_MS));
+    CHECK(PACKETS - next + lost <= count_dropped() - dropped_before);
+    (void)printf("%u packets in %llu ms; the driver dropped %u\n", PACKETS,
+                 (unsigned long long)((sent_ns - begun_ns) / NS_PER_MS), count_dropped() - dropped_before);
 }
 
 static void
