@@ -137,11 +137,12 @@ start_dnsmasq(const char *range)
     char file[160], leases[160];
     (void)snprintf(leases, sizeof leases, "--dhcp-leasefile=%s", path_of("leases"));
     (void)snprintf(file, sizeof file, "--dhcp-range=%s,255.255.255.0,120", range);
-    return rig_spawn((const char *const[]){
-        "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--port=0",
-        "--interface=vk", "--bind-interfaces", "--dhcp-authoritative", "--no-ping", "--user=root", "--group=root",
-        "--pid-file=", leases, file, "--dhcp-option=option:router,192.0.2.254", "--dhcp-option=option:T1,3",
-        "--dhcp-option=option:T2,60", NULL});
+    // --no-daemon: as whoever it is, without changing groups, which an ordinary user's namespace forbids
+    return rig_spawn((const char *const[]){"dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0",
+                                           "--interface=vk", "--bind-interfaces", "--dhcp-authoritative",
+                                           "--no-ping", "--pid-file=", leases, file,
+                                           "--dhcp-option=option:router,192.0.2.254", "--dhcp-option=option:T1,3",
+                                           "--dhcp-option=option:T2,60", NULL});
 }
 
 static bool
