@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define HEAD 14u
-#define WORKERS 24u
+#define WORKERS 64u
 #define AHEAD 8u // frames under way: a model has little memory, as its example
 #define SENDERS 4u
 #define SENDER_SHIFT 24u
