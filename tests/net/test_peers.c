@@ -221,10 +221,10 @@ int
 main(int argc, char **argv)
 {
     const char *const what = argc > 1 ? argv[1] : "";
+    rig_make(CABLE_PACKET);
     (void)snprintf(folder, sizeof folder, "/tmp/dextral-net-XXXXXX");
     CHECK(mkdtemp(folder) != NULL);
     CHECK(chmod(folder, 0777) == 0);
-    rig_make(CABLE_PACKET);
     if (strcmp(what, "ping") == 0) {
         RUN(a_kernel_pings_us_with_every_length);
         RUN(a_kernel_knows_our_mac);
