@@ -91,7 +91,7 @@ else
     done
     set -- "$@" --add "$build/tests/usb/rtp_peer"
 fi
-"$rig/usb-rig" run --timeout 240 --gadget ncm --module cdc_ncm "$@" \
+"$rig/usb-rig" run --timeout 560 --gadget ncm --module cdc_ncm "$@" \
     --add "$work/passwd:etc/passwd" --add "$work/group:etc/group" \
     --add "$source/host/service/70-dextral-usb.rules:lib/udev/rules.d/70-dextral-usb.rules" \
     --add "$udevd:lib/systemd/systemd-udevd" --add "$(command -v udevadm):rig/bin/udevadm" \
