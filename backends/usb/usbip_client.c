@@ -4,18 +4,16 @@
 #include "backends/usb/usbip.h"
 
 #include "backends/usb/descriptors.h"
-#include "backends/usb/model_host.h"
+#include "backends/usb/inbox.h"
 #include "backends/usb/request.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -34,22 +32,17 @@ enum {
 
 /* The pumping thread's, but for what the lock has. */
 struct client_slot {
-    struct dx_model_slot slot; // first: next, previous, transfer, deadline_ns
+    struct dx_inbox_slot queued; // first
     uint32_t seqnum;
     uint32_t unlink;    // the number of the message that asked for its end; 0: none
     int end;            // what it ends with when that is granted
     uint64_t given_up_ns; // then the other side has said nothing for too long
-
-    /* The lock's. */
-    bool is_under_way;
-    bool is_cancelled;
 };
 
 struct client {
     struct dx_usb_device device; // first
+    struct dx_inbox inbox; // it refuses when is_dead was seen
     int socket;
-    int news_fd;
-    _Atomic bool is_woken;
     uint32_t device_id;
 
     /* The pumping thread's. */
@@ -67,11 +60,6 @@ struct client {
     uint8_t out_header[DX_USBIP_HEADER];
     struct client_slot *sending; // whose header and data go; NULL: an UNLINK, or nothing
     uint32_t out_at, out_size;   // out_size 0: nothing
-
-    pthread_mutex_t lock;
-    struct dx_model_list submitted;
-    bool has_cancelled;
-    bool refuses; // is_dead, for those who submit
 };
 
 static struct client *
@@ -88,85 +76,36 @@ slot_of(struct dx_model_slot *slot)
 
 /* ---- any thread ---- */
 
-/* Async-signal-safe. A counter that is full wakes as well. */
-static void
-tell(const struct client *client)
-{
-    const int saved = errno;
-    const uint64_t one = 1;
-    const ssize_t n = write(client->news_fd, &one, sizeof one);
-    (void)n;
-    errno = saved;
-}
-
-/* release: pairs with client_pump() */
 static void
 client_wake(struct dx_usb_device *device)
 {
-    struct client *const client = client_of(device);
-    atomic_store_explicit(&client->is_woken, true, memory_order_release);
-    tell(client);
+    dx_inbox_wake(&client_of(device)->inbox);
 }
 
 static int
 client_prepare(struct dx_usb_device *device, struct dx_usb_transfer *transfer)
 {
     (void)device;
-    struct client_slot *const mine = calloc(1, sizeof *mine);
-    if (!mine)
-        return -ENOMEM;
-    mine->slot.transfer = transfer;
-    transfer->backend = mine;
-    return 0;
+    return dx_inbox_prepare(transfer, sizeof(struct client_slot));
 }
 
 static void
 client_unprepare(struct dx_usb_device *device, struct dx_usb_transfer *transfer)
 {
     (void)device;
-    free(transfer->backend);
-    transfer->backend = NULL;
+    dx_inbox_unprepare(transfer);
 }
 
 static int
 client_submit(struct dx_usb_device *device, struct dx_usb_transfer *transfer)
 {
-    struct client *const client = client_of(device);
-    struct client_slot *const mine = transfer->backend;
-    if (transfer->size > TRANSFER_MAX || (transfer->kind == DX_USB_CONTROL) != (transfer->endpoint == 0))
-        return -EINVAL;
-    const uint64_t deadline_ns =
-        transfer->timeout_ms ? dx_model_now_ns() + transfer->timeout_ms * UINT64_C(1000000) : UINT64_MAX;
-    pthread_mutex_lock(&client->lock);
-    int result = 0;
-    if (client->refuses) {
-        result = -ENODEV;
-    } else if (mine->is_under_way) {
-        result = -EINVAL;
-    } else {
-        mine->is_under_way = true;
-        mine->is_cancelled = false;
-        mine->slot.deadline_ns = deadline_ns;
-        dx_model_list_append(&client->submitted, &mine->slot);
-    }
-    pthread_mutex_unlock(&client->lock);
-    if (result == 0)
-        tell(client);
-    return result;
+    return dx_inbox_submit(&client_of(device)->inbox, transfer, TRANSFER_MAX);
 }
 
 static int
 client_cancel(struct dx_usb_device *device, struct dx_usb_transfer *transfer)
 {
-    struct client *const client = client_of(device);
-    struct client_slot *const mine = transfer->backend;
-    pthread_mutex_lock(&client->lock);
-    const bool is_under_way = mine->is_under_way;
-    if (is_under_way)
-        mine->is_cancelled = client->has_cancelled = true;
-    pthread_mutex_unlock(&client->lock);
-    if (is_under_way)
-        tell(client);
+    dx_inbox_cancel(&client_of(device)->inbox, transfer);
     return 0;
 }
 
@@ -175,11 +114,11 @@ client_cancel(struct dx_usb_device *device, struct dx_usb_transfer *transfer)
 static void
 complete(struct client *client, struct dx_model_list *list, struct client_slot *mine, int status, uint32_t actual)
 {
-    struct dx_usb_transfer *const transfer = mine->slot.transfer;
-    dx_model_list_remove(list, &mine->slot);
+    struct dx_usb_transfer *const transfer = mine->queued.slot.transfer;
+    dx_model_list_remove(list, &mine->queued.slot);
     transfer->status = status;
     transfer->actual = actual;
-    dx_model_list_append(&client->done, &mine->slot);
+    dx_model_list_append(&client->done, &mine->queued.slot);
 }
 
 /* Nothing goes to the socket or comes from it any more. */
@@ -290,10 +229,10 @@ begin_header(struct client *client, uint32_t command, uint32_t seqnum)
 static void
 begin_submit(struct client *client, struct client_slot *mine)
 {
-    const struct dx_usb_transfer *const transfer = mine->slot.transfer;
+    const struct dx_usb_transfer *const transfer = mine->queued.slot.transfer;
     uint8_t *const header = client->out_header;
-    dx_model_list_remove(&client->unsent, &mine->slot);
-    dx_model_list_append(&client->sent, &mine->slot);
+    dx_model_list_remove(&client->unsent, &mine->queued.slot);
+    dx_model_list_append(&client->sent, &mine->queued.slot);
     mine->seqnum = new_seqnum(client);
     begin_header(client, DX_USBIP_SUBMIT, mine->seqnum);
     dx_usbip_put(header, DX_USBIP_DIRECTION, is_in(transfer));
@@ -350,7 +289,7 @@ static void
 write_messages(struct client *client)
 {
     while (!client->is_dead && begin_message(client)) {
-        uint8_t *const data = client->sending ? client->sending->slot.transfer->data : NULL;
+        uint8_t *const data = client->sending ? client->sending->queued.slot.transfer->data : NULL;
         const uint32_t at = client->out_at;
         struct iovec parts[2];
         uint32_t count = 0;
@@ -437,14 +376,14 @@ take_ret_submit(struct client *client)
         die(client, "the other side answered a transfer that was not made");
         return;
     }
-    if (actual > mine->slot.transfer->size || (packets != 0 && packets != DX_USBIP_NOT_ISOCHRONOUS)) {
+    if (actual > mine->queued.slot.transfer->size || (packets != 0 && packets != DX_USBIP_NOT_ISOCHRONOUS)) {
         die(client, "the other side answered with more than was asked for");
         return;
     }
     client->receiving = mine;
     client->receiving_size = actual;
     client->receiving_status = status_from(dx_usbip_get(header, DX_USBIP_STATUS));
-    if (actual == 0 || !is_in(mine->slot.transfer))
+    if (actual == 0 || !is_in(mine->queued.slot.transfer))
         finish_receiving(client);
 }
 
@@ -482,7 +421,7 @@ read_messages(struct client *client)
 {
     for (uint32_t i = 0; i < MESSAGES_A_ROUND && !client->is_dead;) {
         struct client_slot *const mine = client->receiving;
-        uint8_t *const place = mine ? mine->slot.transfer->data : client->in_header;
+        uint8_t *const place = mine ? mine->queued.slot.transfer->data : client->in_header;
         const uint32_t whole = mine ? client->receiving_size : DX_USBIP_HEADER;
         const ssize_t n = recv(client->socket, place + client->in_at, whole - client->in_at, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -509,10 +448,12 @@ read_messages(struct client *client)
 static void
 take_requests(struct client *client)
 {
-    pthread_mutex_lock(&client->lock);
-    for (struct dx_model_slot *slot; (slot = client->submitted.first);) {
+    pthread_mutex_lock(&client->inbox.lock);
+    for (struct dx_model_slot *slot; (slot = client->inbox.submitted.first);) {
         struct client_slot *const mine = slot_of(slot);
-        dx_model_list_remove(&client->submitted, slot);
+        const uint32_t timeout_ms = slot->transfer->timeout_ms;
+        dx_model_list_remove(&client->inbox.submitted, slot);
+        slot->deadline_ns = timeout_ms ? mine->queued.submitted_ns + timeout_ms * UINT64_C(1000000) : UINT64_MAX;
         slot->is_cancelled = false;
         mine->seqnum = mine->unlink = 0;
         mine->end = 0;
@@ -520,15 +461,13 @@ take_requests(struct client *client)
         if (client->is_dead)
             complete(client, &client->unsent, mine, -ENODEV, 0);
     }
-    if (client->has_cancelled) {
-        for (struct dx_model_slot *slot = client->unsent.first; slot; slot = slot->next)
-            slot->is_cancelled = slot_of(slot)->is_cancelled;
-        for (struct dx_model_slot *slot = client->sent.first; slot; slot = slot->next)
-            slot->is_cancelled = slot_of(slot)->is_cancelled;
+    if (client->inbox.has_cancelled) {
+        dx_inbox_mark_cancelled(&client->unsent);
+        dx_inbox_mark_cancelled(&client->sent);
     }
-    client->has_cancelled = false;
-    client->refuses = client->is_dead;
-    pthread_mutex_unlock(&client->lock);
+    client->inbox.has_cancelled = false;
+    client->inbox.refuses = client->is_dead;
+    pthread_mutex_unlock(&client->inbox.lock);
 }
 
 /* @return whether any was called. */
@@ -537,12 +476,8 @@ call_completed(struct client *client)
 {
     bool any = false;
     for (struct dx_model_slot *slot; (slot = client->done.first); any = true) {
-        struct dx_usb_transfer *const transfer = slot->transfer;
         dx_model_list_remove(&client->done, slot);
-        pthread_mutex_lock(&client->lock);
-        slot_of(slot)->is_under_way = false;
-        pthread_mutex_unlock(&client->lock);
-        transfer->completed(transfer); // may submit it again, or free it
+        dx_inbox_complete(&client->inbox, slot);
     }
     return any;
 }
@@ -550,31 +485,11 @@ call_completed(struct client *client)
 static bool
 is_idle(struct client *client)
 {
-    pthread_mutex_lock(&client->lock);
-    const bool result = !client->submitted.first && !client->has_cancelled && client->refuses == client->is_dead;
-    pthread_mutex_unlock(&client->lock);
+    pthread_mutex_lock(&client->inbox.lock);
+    const bool result = !client->inbox.submitted.first && !client->inbox.has_cancelled &&
+                        client->inbox.refuses == client->is_dead;
+    pthread_mutex_unlock(&client->inbox.lock);
     return result;
-}
-
-static void
-wait_for_news(const struct client *client, uint64_t until_ns)
-{
-    struct timespec left = {0};
-    if (until_ns != UINT64_MAX) {
-        const uint64_t now_ns = dx_model_now_ns();
-        const uint64_t ns = until_ns > now_ns ? until_ns - now_ns : 0;
-        left.tv_sec = (time_t)(ns / UINT64_C(1000000000));
-        left.tv_nsec = (long)(ns % UINT64_C(1000000000));
-    }
-    struct pollfd waited[2] = {
-        {.fd = client->news_fd, .events = POLLIN},
-        {.fd = client->socket, .events = (short)(POLLIN | (client->out_size ? POLLOUT : 0))},
-    };
-    uint64_t count = 0;
-    if (ppoll(waited, 2, until_ns == UINT64_MAX ? NULL : &left, NULL) > 0 && waited[0].revents) {
-        const ssize_t n = read(client->news_fd, &count, sizeof count);
-        (void)n;
-    }
 }
 
 static int
@@ -590,15 +505,14 @@ client_pump(struct dx_usb_device *device, uint64_t deadline_ns)
         write_messages(client);
         if (call_completed(client))
             return 0;
-        /* acquire: pairs with client_wake() */
-        if (atomic_exchange_explicit(&client->is_woken, false, memory_order_acquire) ||
-            dx_model_now_ns() >= deadline_ns)
+        if (dx_inbox_was_woken(&client->inbox) || dx_model_now_ns() >= deadline_ns)
             return 0;
         if (!is_idle(client))
             continue;
         if (client->is_dead)
             return -ENODEV;
-        wait_for_news(client, next_time(client, deadline_ns));
+        const short events = (short)(POLLIN | (client->out_size ? POLLOUT : 0));
+        dx_inbox_wait(&client->inbox, client->socket, events, next_time(client, deadline_ns));
     }
 }
 
@@ -608,10 +522,8 @@ static void
 client_close(struct dx_usb_device *device)
 {
     struct client *const client = client_of(device);
-    if (client->news_fd >= 0)
-        (void)close(client->news_fd);
+    dx_inbox_end(&client->inbox);
     (void)close(client->socket);
-    pthread_mutex_destroy(&client->lock);
     free(client);
 }
 
@@ -746,16 +658,16 @@ dx_usb_open_usbip(int socket, uint32_t device_id, enum dx_usb_speed speed, struc
         (void)snprintf(why, 256, "no memory");
         return -ENOMEM;
     }
-    pthread_mutex_init(&client->lock, NULL);
     client->device.ops = &client_ops;
     client->device.speed = speed;
     (void)snprintf(client->device.path, sizeof client->device.path, "usbip %u", device_id);
     client->socket = socket;
     client->device_id = device_id;
     (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // fails where it is not TCP
-    client->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const char *what = "an event";
-    const int result = client->news_fd < 0 ? -errno : introduce(client, &what);
+    int result = dx_inbox_begin(&client->inbox);
+    if (result == 0)
+        result = introduce(client, &what);
     if (result < 0) {
         const bool is_gone = result == -ENODEV && client->death;
         (void)snprintf(why, 256, "%s: %s", what, is_gone ? client->death : strerror(-result));
