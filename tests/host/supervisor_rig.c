@@ -471,6 +471,75 @@ describe_number(struct caller *caller, const char *uid, const char *key)
     return number;
 }
 
+OSDictionary *
+request_bundle(const char *operation, const char *name)
+{
+    char identifier[96];
+    OSDictionary *const body = request(operation);
+    (void)snprintf(identifier, sizeof identifier, "org.dextral.test.%s", name);
+    set_text(body, "bundle", identifier);
+    return body;
+}
+
+void
+approve(struct caller *caller, const char *name)
+{
+    CHECK_EQ(ask(caller, request_bundle(DX_OP_APPROVE, name), NULL, 0, NULL), kIOReturnSuccess);
+}
+
+void
+read_driver(struct caller *caller, const char *name, const char *key, char *text, size_t size)
+{
+    char identifier[96];
+    struct dx_message answer;
+    (void)snprintf(identifier, sizeof identifier, "org.dextral.test.%s", name);
+    CHECK_EQ(ask(caller, request(DX_OP_DRIVERS), NULL, 0, &answer), kIOReturnSuccess);
+    OSArray *const drivers = dx_wire_get_array(answer.body, "drivers");
+    text[0] = '\0';
+    for (size_t i = 0; i < OSArrayGetCount(drivers); i++) {
+        const OSDictionary *const driver = OSArrayGetObject(drivers, i);
+        const char *const bundle = dx_wire_get_string(driver, "bundle");
+        const char *const path = dx_wire_get_string(driver, "path");
+        const bool is_it = bundle ? strcmp(bundle, identifier) == 0 : path && strstr(path, name);
+        const char *const value = dx_wire_get_string(driver, key);
+        OSArray *const list = dx_wire_get_array(driver, key);
+        if (is_it && value)
+            (void)snprintf(text, size, "%s", value);
+        for (size_t k = 0; is_it && list && k < OSArrayGetCount(list); k++)
+            (void)snprintf(text + strlen(text), size - strlen(text), "%s; ",
+                           OSStringGetCStringNoCopy(OSArrayGetObject(list, k)));
+    }
+    dx_message_finish(&answer);
+}
+
+void
+expect_driver(struct caller *caller, const char *name, const char *key, const char *wanted)
+{
+    char text[1000];
+    read_driver(caller, name, key, text, sizeof text);
+    if (!strstr(text, wanted))
+        (void)fprintf(stderr, "%s: %s is \"%s\", not \"%s\"\n", name, key, text, wanted);
+    CHECK(strstr(text, wanted));
+}
+
+bool
+is_listed(struct caller *caller, const char *uid)
+{
+    return ask(caller, request_about(DX_OP_DESCRIBE, uid), NULL, 0, NULL) == kIOReturnSuccess;
+}
+
+void
+wait_listed(struct caller *caller, const char *uid, bool wanted)
+{
+    const int64_t end_ms = now_ms() + 15000;
+    while (is_listed(caller, uid) != wanted) {
+        if (now_ms() >= end_ms)
+            (void)fprintf(stderr, "%s is %slisted\n", uid, wanted ? "not " : "");
+        CHECK(now_ms() < end_ms);
+        sleep_ms(10);
+    }
+}
+
 void
 make_lane(struct dx_lane *lane)
 {

@@ -84,6 +84,18 @@ OSDictionary *describe(struct caller *caller, const char *uid);
 void wait_state(struct caller *caller, const char *uid, const char *state);
 uint64_t describe_number(struct caller *caller, const char *uid, const char *key);
 
+/** About a bundle of the test's, "org.dextral.test.NAME"; +1. */
+OSDictionary *request_bundle(const char *operation, const char *name);
+void approve(struct caller *caller, const char *name);
+/** A key of a bundle in the list of drivers; of a list of texts all, with "; " behind each; "": it has none. */
+void read_driver(struct caller *caller, const char *name, const char *key, char *text, size_t size);
+/** Whether a text is in that. */
+void expect_driver(struct caller *caller, const char *name, const char *key, const char *wanted);
+/** By the list: a device of a bundle is not there before its driver has run. */
+bool is_listed(struct caller *caller, const char *uid);
+/** 15 s at most. */
+void wait_listed(struct caller *caller, const char *uid, bool wanted);
+
 /** A lane as a program makes it, for a stereo stream of float. */
 void make_lane(struct dx_lane *lane);
 /** Opens streams 0 for playing and recording. */

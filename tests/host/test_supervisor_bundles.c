@@ -9,69 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static OSDictionary *
-request_bundle(const char *operation, const char *name)
-{
-    char identifier[96];
-    OSDictionary *const body = request(operation);
-    (void)snprintf(identifier, sizeof identifier, "org.dextral.test.%s", name);
-    set_text(body, "bundle", identifier);
-    return body;
-}
-
-static void
-approve(struct caller *caller, const char *name)
-{
-    CHECK_EQ(ask(caller, request_bundle(DX_OP_APPROVE, name), NULL, 0, NULL), kIOReturnSuccess);
-}
-
-/* The entry of a bundle in the list of drivers: a text of it, or "". */
-static void
-read_driver(struct caller *caller, const char *name, const char *key, char *text, size_t size)
-{
-    char identifier[96];
-    struct dx_message answer;
-    (void)snprintf(identifier, sizeof identifier, "org.dextral.test.%s", name);
-    CHECK_EQ(ask(caller, request(DX_OP_DRIVERS), NULL, 0, &answer), kIOReturnSuccess);
-    OSArray *const drivers = dx_wire_get_array(answer.body, "drivers");
-    text[0] = '\0';
-    for (size_t i = 0; i < OSArrayGetCount(drivers); i++) {
-        const OSDictionary *const driver = OSArrayGetObject(drivers, i);
-        const char *const bundle = dx_wire_get_string(driver, "bundle");
-        const char *const value = dx_wire_get_string(driver, key);
-        if (bundle && strcmp(bundle, identifier) == 0 && value)
-            (void)snprintf(text, size, "%s", value);
-    }
-    dx_message_finish(&answer);
-}
-
-static void
-expect_driver(struct caller *caller, const char *name, const char *key, const char *wanted)
-{
-    char text[600];
-    read_driver(caller, name, key, text, sizeof text);
-    if (!strstr(text, wanted))
-        (void)fprintf(stderr, "%s: %s is \"%s\", not \"%s\"\n", name, key, text, wanted);
-    CHECK(strstr(text, wanted));
-}
-
-/* By the list: a device of a bundle is not there before its driver has run. */
-static bool
-is_listed(struct caller *caller, const char *uid)
-{
-    return ask(caller, request_about(DX_OP_DESCRIBE, uid), NULL, 0, NULL) == kIOReturnSuccess;
-}
-
-static void
-wait_listed(struct caller *caller, const char *uid, bool wanted)
-{
-    const int64_t end_ms = now_ms() + 15000;
-    while (is_listed(caller, uid) != wanted) {
-        CHECK(now_ms() < end_ms);
-        sleep_ms(10);
-    }
-}
-
 static void
 wait_driver(struct caller *caller, const char *name, const char *state, int timeout_ms)
 {

@@ -252,7 +252,7 @@ count_starts(void)
 
 /* Whether a device is in the list, however many pages that has. */
 static bool
-is_listed(struct caller *caller, const char *uid)
+is_in_list(struct caller *caller, const char *uid)
 {
     bool is_found = false;
     uint64_t from = 0;
@@ -280,8 +280,8 @@ a_description_that_is_too_long_keeps_nobody_from_the_list(void)
     start_device(&caller, "long", 1);
     machine_wait_said(&machine, "runs as process"); // after that it has been told of the device
     create_cable(&caller, "another");
-    CHECK(is_listed(&caller, "long"));
-    CHECK(is_listed(&caller, "another"));
+    CHECK(is_in_list(&caller, "long"));
+    CHECK(is_in_list(&caller, "another"));
     end(&caller);
 }
 
@@ -316,7 +316,7 @@ a_recording_that_is_cut_ends_no_supervisor(void)
         (void)machine_end(&machine, SIGKILL);
         machine_start(&machine, NULL);
         caller_open(&caller, &machine, "test");
-        CHECK(is_listed(&caller, "cuts"));
+        CHECK(is_in_list(&caller, "cuts"));
     }
     end(&caller);
 }

@@ -143,77 +143,7 @@ add_usb_bundle(const struct machine *machine, const char *name, const char *pers
     "<key>IOUserClass</key><string>IOUserAudioDriverUserClient</string></dict></dict>"
 #define WHOLE PERSONALITY("Adapter", DEVICE VENDOR)
 
-static OSDictionary *
-about_bundle(const char *operation, const char *name)
-{
-    char identifier[96];
-    OSDictionary *const body = request(operation);
-    (void)snprintf(identifier, sizeof identifier, "org.dextral.test.%s", name);
-    set_text(body, "bundle", identifier);
-    return body;
-}
-
-static void
-approve(struct caller *caller, const char *name)
-{
-    CHECK_EQ(ask(caller, about_bundle(DX_OP_APPROVE, name), NULL, 0, NULL), kIOReturnSuccess);
-}
-
-/* A key of a bundle in the list of drivers; of `hardware` all texts, with "; " behind each. */
-static void
-read_driver(struct caller *caller, const char *name, const char *key, char *text, size_t size)
-{
-    char identifier[96];
-    struct dx_message answer;
-    (void)snprintf(identifier, sizeof identifier, "org.dextral.test.%s", name);
-    CHECK_EQ(ask(caller, request(DX_OP_DRIVERS), NULL, 0, &answer), kIOReturnSuccess);
-    OSArray *const drivers = dx_wire_get_array(answer.body, "drivers");
-    text[0] = '\0';
-    for (size_t i = 0; i < OSArrayGetCount(drivers); i++) {
-        const OSDictionary *const driver = OSArrayGetObject(drivers, i);
-        const char *const bundle = dx_wire_get_string(driver, "bundle");
-        const char *const path = dx_wire_get_string(driver, "path");
-        const bool is_it = bundle ? strcmp(bundle, identifier) == 0 : path && strstr(path, name);
-        const char *const value = dx_wire_get_string(driver, key);
-        OSArray *const list = dx_wire_get_array(driver, key);
-        if (is_it && value)
-            (void)snprintf(text, size, "%s", value);
-        for (size_t k = 0; is_it && list && k < OSArrayGetCount(list); k++)
-            (void)snprintf(text + strlen(text), size - strlen(text), "%s; ",
-                           OSStringGetCStringNoCopy(OSArrayGetObject(list, k)));
-    }
-    dx_message_finish(&answer);
-}
-
-static void
-expect_driver(struct caller *caller, const char *name, const char *key, const char *wanted)
-{
-    char text[1000];
-    read_driver(caller, name, key, text, sizeof text);
-    if (!strstr(text, wanted))
-        (void)fprintf(stderr, "%s: %s is \"%s\", not \"%s\"\n", name, key, text, wanted);
-    CHECK(strstr(text, wanted));
-}
-
 /* ---- devices ---- */
-
-static bool
-is_listed(struct caller *caller, const char *uid)
-{
-    return ask(caller, request_about(DX_OP_DESCRIBE, uid), NULL, 0, NULL) == kIOReturnSuccess;
-}
-
-static void
-wait_listed(struct caller *caller, const char *uid, bool wanted)
-{
-    const int64_t end_ms = now_ms() + 15000;
-    while (is_listed(caller, uid) != wanted) {
-        if (now_ms() >= end_ms)
-            (void)fprintf(stderr, "%s is %slisted\n", uid, wanted ? "not " : "");
-        CHECK(now_ms() < end_ms);
-        sleep_ms(10);
-    }
-}
 
 static void
 expect_text(struct caller *caller, const char *uid, const char *key, const char *wanted)
@@ -266,6 +196,16 @@ look_again(const struct machine *machine)
     CHECK_EQ(kill(machine->supervisor, SIGHUP), 0);
 }
 
+/* With the bundle "adapter", for whatever has our vendor number. */
+static void
+begin_approved(struct machine *machine, struct caller *caller)
+{
+    begin(machine, caller);
+    add_usb_bundle(machine, "adapter", WHOLE, ENTITLED);
+    look_again(machine);
+    approve(caller, "adapter");
+}
+
 static void
 end(struct machine *machine, struct caller *caller)
 {
@@ -278,10 +218,7 @@ a_driver_starts_with_its_device_and_stops_when_it_leaves(void)
 {
     struct machine machine;
     struct caller caller;
-    begin(&machine, &caller);
-    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
-    look_again(&machine);
-    approve(&caller, "adapter");
+    begin_approved(&machine, &caller);
     expect_driver(&caller, "adapter", "hardware", "waits for USB 0b95:*; ");
     expect_driver(&caller, "adapter", "state", "idle");
 
@@ -312,10 +249,7 @@ the_driver_gets_the_node_and_the_sandbox_lets_usbfs_through(void)
 {
     struct machine machine;
     struct caller caller;
-    begin(&machine, &caller);
-    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
-    look_again(&machine);
-    approve(&caller, "adapter");
+    begin_approved(&machine, &caller);
     plug(&machine, "1-2", 4, "772b\n", "0001\n");
     wait_listed(&caller, "0001", true);
     /* A file knows no request: one that gets through is told so by the file, another one by the sandbox. */
@@ -346,7 +280,7 @@ what_is_not_approved_is_listed_and_not_started(void)
     wait_listed(&caller, "0001", true);
 
     const uint64_t pid = describe_number(&caller, "0001", "pid");
-    CHECK_EQ(ask(&caller, about_bundle(DX_OP_REVOKE, "adapter"), NULL, 0, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_bundle(DX_OP_REVOKE, "adapter"), NULL, 0, NULL), kIOReturnSuccess);
     wait_dead(pid);
     wait_state(&caller, "0001", "unapproved");
     approve(&caller, "adapter");
@@ -359,10 +293,7 @@ two_adapters_are_two_processes(void)
 {
     struct machine machine;
     struct caller caller;
-    begin(&machine, &caller);
-    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
-    look_again(&machine);
-    approve(&caller, "adapter");
+    begin_approved(&machine, &caller);
     plug(&machine, "1-2", 4, "772b\n", NULL);
     plug(&machine, "1-4.1", 6, "772b\n", NULL);
     wait_listed(&caller, "1-2", true);
@@ -380,10 +311,7 @@ a_driver_that_is_killed_comes_back(void)
 {
     struct machine machine;
     struct caller caller;
-    begin(&machine, &caller);
-    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
-    look_again(&machine);
-    approve(&caller, "adapter");
+    begin_approved(&machine, &caller);
     plug(&machine, "1-2", 4, "772b\n", "0001\n");
     wait_listed(&caller, "0001", true);
     wait_state(&caller, "0001", "running");
@@ -405,10 +333,7 @@ a_session_goes_on_when_its_device_is_plugged_in_again(void)
     struct machine machine;
     struct caller caller;
     struct dx_lane lane;
-    begin(&machine, &caller);
-    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
-    look_again(&machine);
-    approve(&caller, "adapter");
+    begin_approved(&machine, &caller);
     plug(&machine, "1-2", 4, "772b\n", NULL); // without a serial number: the driver alone knows it again
     wait_listed(&caller, "1-2", true);
     make_lane(&lane);
@@ -461,7 +386,7 @@ the_highest_score_wins_in_each_category(void)
     /* Without it the next one has its turn. */
     unplug(&machine, "1-2", 4);
     wait_listed(&caller, "1-2", false);
-    CHECK_EQ(ask(&caller, about_bundle(DX_OP_REVOKE, "liked"), NULL, 0, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_bundle(DX_OP_REVOKE, "liked"), NULL, 0, NULL), kIOReturnSuccess);
     plug(&machine, "1-2", 5, "772b\n", NULL);
     wait_listed(&caller, "1-2", true);
     expect_text(&caller, "1-2", "bundle", "org.dextral.test.exact");
@@ -516,10 +441,7 @@ a_driver_goes_on_under_the_next_supervisor(void)
 {
     struct machine machine;
     struct caller caller;
-    begin(&machine, &caller);
-    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
-    look_again(&machine);
-    approve(&caller, "adapter");
+    begin_approved(&machine, &caller);
     plug(&machine, "1-2", 4, "772b\n", "0001\n");
     wait_listed(&caller, "0001", true);
     wait_state(&caller, "0001", "running");
@@ -548,10 +470,7 @@ try_without_right(void)
     struct machine machine;
     struct caller caller;
     char node[128];
-    begin(&machine, &caller);
-    add_usb_bundle(&machine, "adapter", WHOLE, ENTITLED);
-    look_again(&machine);
-    approve(&caller, "adapter");
+    begin_approved(&machine, &caller);
     node_mode = 0;
     plug(&machine, "1-2", 4, "772b\n", "0001\n");
     machine_wait_said(&machine, "may not be opened by this user");
