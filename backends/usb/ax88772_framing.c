@@ -8,6 +8,7 @@
 
 #define LENGTH_MASK 0x7ffu       // above it stand flags, when some offloads are on
 #define PADDING_WORD 0xffff0000u // a length of 0, with its complement
+#define PACKET_BYTES 64u         // bulk packets are as large, or 512
 
 /* What stands where a frame has ended; from bad to good. */
 enum follower {
@@ -211,13 +212,18 @@ is_whole(const struct dx_ax88772_receiver *r, uint32_t at)
 /*
  * The chip ends a transfer within a frame or a header only where its buffer is full, and a full buffer holds more
  * than the rest of any frame. So what is too short to show the header behind the frame that was begun, does not
- * end with that frame, and holds other frames to its end, does not continue it.
+ * end with that frame, and holds other frames to its end, does not continue it. Nor does one of frames only behind
+ * one that ended with a short packet within that frame.
+ *
+ * @param size_before  of the transfer before, in bytes.
  */
 static DX_REALTIME bool
-begins_anew(struct dx_ax88772_receiver *r)
+begins_anew(struct dx_ax88772_receiver *r, uint32_t size_before)
 {
     if (r->frame_have == r->frame_size)
         return false;
+    if (size_before % PACKET_BYTES && is_whole(r, 0))
+        return true;
     const uint32_t missing = r->frame_size - r->frame_have, chunk = missing + (r->frame_size & 1u);
     if (r->size == missing || r->size == chunk || r->size >= chunk + DX_AX88772_HEADER_BYTES)
         return false;
@@ -234,6 +240,7 @@ void
 dx_ax88772_begin(struct dx_ax88772_receiver *r, const uint8_t *data, uint32_t size,
                  struct dx_nic_counters *counters)
 {
+    const uint32_t size_before = r->size;
     r->data = data;
     r->size = size;
     r->at = 0;
@@ -246,7 +253,7 @@ dx_ax88772_begin(struct dx_ax88772_receiver *r, const uint8_t *data, uint32_t si
     }
     r->is_continued = r->frame_size || r->head_have;
     r->is_unsure = r->is_continued || r->is_lost;
-    if (begins_anew(r)) {
+    if (begins_anew(r, size_before)) {
         add(&counters->lost_sync, 1);
         drop_begun(r, counters);
         become_sure(r);

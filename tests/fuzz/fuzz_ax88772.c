@@ -18,10 +18,6 @@ struct input {
     size_t size;
 };
 
-struct place {
-    uint32_t begin, end;
-};
-
 static struct dx_ax88772_receiver receiver;
 static struct dx_nic_counters counters;
 static struct frame_list got, expected;
@@ -241,22 +237,6 @@ make_summed_stream(struct input *input)
     }
 }
 
-/* Whether as many bytes as are missing end where a header stands, or the transfer does: then nobody can tell. */
-static bool
-gap_cannot_be_seen(uint32_t gap, uint32_t gap_end, uint32_t transfer_end)
-{
-    uint32_t missing = 0;
-    for (uint32_t i = 0; i < frame_count; i++)
-        if (frames[i].begin < gap && frames[i].end > gap)
-            missing = frames[i].end - gap;
-    if (missing == 0)
-        return false;
-    for (uint32_t i = 0; i < frame_count; i++)
-        if (frames[i].begin == gap_end + missing)
-            return true;
-    return gap_end + missing == transfer_end || gap_end + missing == transfer_end + 1;
-}
-
 static bool
 begins_frame(uint32_t at)
 {
@@ -294,7 +274,7 @@ try_gaps(struct input *input)
             is_hit[n] |= frames[n].begin < gap_end && frames[n].end + 4 > gap;
         if (is_told)
             dx_ax88772_reset_receiver(&receiver);
-        else if (gap_cannot_be_seen(gap, gap_end, transfers[i + 1].end))
+        else if (gap_cannot_be_seen(frames, frame_count, gap, gap_end, transfers[i + 1].end))
             return;
     }
     uint32_t next = 0;

@@ -113,4 +113,29 @@ reference_put(uint8_t *stream, uint32_t at, uint32_t flags, const uint8_t *frame
     return at;
 }
 
+/* Where a frame with its header, or a transfer, lies in the stream. */
+struct place {
+    uint32_t begin, end;
+};
+
+/*
+ * Whether the bytes behind a gap could be the rest of the frame before it, for all that a reader can see: as many of
+ * them as are missing end where a header stands, or where the transfer ends.
+ */
+static inline bool
+gap_cannot_be_seen(const struct place *frames, uint32_t frame_count, uint32_t gap, uint32_t gap_end,
+                   uint32_t transfer_end)
+{
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < frame_count; i++)
+        if (frames[i].begin < gap && frames[i].end > gap)
+            missing = frames[i].end - gap;
+    if (missing == 0)
+        return false;
+    for (uint32_t i = 0; i < frame_count; i++)
+        if (frames[i].begin == gap_end + missing)
+            return true;
+    return gap_end + missing == transfer_end || gap_end + missing == transfer_end + 1;
+}
+
 #endif /* DX_TESTS_USB_AX88772_REFERENCE_H */
