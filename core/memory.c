@@ -301,7 +301,7 @@ IOMemoryDescriptorCreateMapping(OSObjectPtr memory, uint64_t options, uint64_t a
     if (length == 0)
         length = total - offset;
 
-    struct range cut[DX_MEMORY_DESCRIPTOR_RANGES_MAX];
+    struct range cut[DX_MEMORY_DESCRIPTOR_RANGES_MAX] = {0};
     const uint32_t count = cut_ranges(d, offset, length, cut);
     const uint64_t in_page = cut[0].offset % dx_page_bytes();
     if (!meet_at_pages(cut, count) || (alignment && in_page % alignment))
