@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { TRANSFERS = 8, TRANSFER_BYTES = 600, ROUNDS = 64, HEADER = 48, PIECE_BYTES = 2048, SILENCE_MS = 1 };
+enum { TRANSFERS = 8, TRANSFER_BYTES = 600, ROUNDS = 64, HEADER = 48, PIECE_BYTES = 2048, SILENCE_NS = 100000 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -133,8 +134,9 @@ struct script {
 static bool
 take_message(int socket, uint8_t header[HEADER])
 {
+    static const struct timespec silence = {.tv_nsec = SILENCE_NS};
     struct pollfd waited = {.fd = socket, .events = POLLIN};
-    if (poll(&waited, 1, SILENCE_MS) != 1 || recv(socket, header, HEADER, MSG_WAITALL) != HEADER)
+    if (ppoll(&waited, 1, &silence, NULL) != 1 || recv(socket, header, HEADER, MSG_WAITALL) != HEADER)
         return false;
     if (header[3] == 1 && header[15] == 0) { // it brings data
         uint8_t bytes[TRANSFER_BYTES];
