@@ -114,10 +114,18 @@ begin_renewing(struct dx_net_stack *stack)
     renew(stack);
 }
 
+/* A link-local address helps out from now on, however long the server is not asked. */
+static void
+fall_back(struct dx_net_stack *stack)
+{
+    stack->dhcp.fallback_ns = stack->now_ns;
+    due_at(stack, stack->now_ns);
+}
+
 static void
 lose_lease(struct dx_net_stack *stack, const char *how, uint64_t delay_ns)
 {
-    stack->dhcp.fallback_ns = stack->now_ns; // there was no answer for long
+    fall_back(stack);
     begin_anew(stack, delay_ns);
     dx_address_drop(stack, how);
 }
@@ -311,7 +319,7 @@ dx_dhcp_checked(struct dx_net_stack *stack, bool is_ours)
         return;
     }
     dhcp->last_address = 0;
-    dhcp->fallback_ns = sooner(dhcp->fallback_ns, stack->now_ns);
+    fall_back(stack);
     dhcp->state = DHCP_INIT;
     dhcp->elapsed_s = 0;
     send_message(stack, DX_DHCP_DECLINE, dhcp->address, dhcp->server);

@@ -430,6 +430,42 @@ Test(dhcp, a_refused_renewal_gives_the_address_back_at_once)
     wire_stop();
 }
 
+/* A probe for a link-local address within a second, RFC 3927's PROBE_WAIT: not when the server is asked again. */
+static void
+expect_link_local_probe(void)
+{
+    wire_forget_sent();
+    wire_run_for(1 * S);
+    const struct sent *sent;
+    while ((sent = wire_take_arp()) && get32(sent->bytes + 38) >> 16 != 0xa9fe)
+        continue;
+    cr_assert(sent != NULL);
+    cr_assert(eq(u32, get32(sent->bytes + 28), 0));
+}
+
+Test(dhcp, a_link_local_address_helps_out_as_soon_as_a_lease_is_lost)
+{
+    struct said said;
+    start(1);
+    (void)get_lease();
+    wire_run_for(5 * S);
+    for (uint32_t i = 0; i < 2; i++) // defended, then given up
+        wire_give_arp(1, ALL_MACS, OTHER_MAC, LEASED_IP, 0, PEER_IP);
+    cr_assert(eq(u32, wire.address, 0));
+    expect_link_local_probe();
+    wire_stop();
+
+    start(1);
+    const uint64_t base_ns = get_lease();
+    run_beside_server(base_ns + 1850 * S);
+    while (take_said(&said))
+        continue;
+    give_reply(NAK, said.xid);
+    cr_assert(eq(u32, wire.address, 0));
+    expect_link_local_probe();
+    wire_stop();
+}
+
 Test(dhcp, a_server_that_refuses_what_it_offers_is_asked_less_and_less)
 {
     start(1);
