@@ -236,10 +236,12 @@ take_lease(struct dx_net_stack *stack, const struct dx_dhcp_reply *reply)
     dhcp->renew_ns = dhcp->rebind_ns = dhcp->expiry_ns = NEVER;
     if (reply->lease_s != FOR_EVER_S) {
         const uint64_t lease_ns = reply->lease_s * S_NS;
-        uint64_t renew_ns = reply->renew_s * S_NS, rebind_ns = reply->rebind_s * S_NS;
-        if (!(0 < renew_ns && renew_ns < rebind_ns && rebind_ns < lease_ns)) {
-            renew_ns = lease_ns / 2;
-            rebind_ns = lease_ns / 8 * 7;
+        const uint64_t half_ns = lease_ns / 2, most_ns = lease_ns / 8 * 7;
+        uint64_t renew_ns = reply->renew_s ? reply->renew_s * S_NS : half_ns;
+        uint64_t rebind_ns = reply->rebind_s ? reply->rebind_s * S_NS : most_ns;
+        if (renew_ns >= rebind_ns || rebind_ns >= lease_ns) {
+            renew_ns = half_ns;
+            rebind_ns = most_ns;
         }
         dhcp->renew_ns = after(dhcp->requested_ns, renew_ns);
         dhcp->rebind_ns = after(dhcp->requested_ns, rebind_ns);

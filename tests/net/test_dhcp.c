@@ -614,6 +614,28 @@ Test(dhcp, t1_and_t2_in_the_wrong_order_are_not_believed)
     }
 }
 
+// RFC 2131, 4.4.5: each of them has a default of its own.
+Test(dhcp, what_is_not_said_of_t1_and_t2_is_half_and_seven_eighths)
+{
+    static const struct {
+        uint32_t t1_s, t2_s, renew_s, rebind_s;
+    } cases[] = {{100, 0, 100, 3150}, {0, 2000, 1800, 2000}, {0, 0, 1800, 3150}};
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct said said;
+        server.t1_s = cases[i].t1_s;
+        server.t2_s = cases[i].t2_s;
+        start(1);
+        const uint64_t base_ns = get_lease();
+        run_beside_server(base_ns + 3600 * S - 1);
+        cr_assert(take_said(&said));
+        cr_assert(eq(u64, said.at_ns, base_ns + cases[i].renew_s * S), "case %u", i);
+        while (said.to != 0xffffffff)
+            cr_assert(take_said(&said));
+        cr_assert(eq(u64, said.at_ns, base_ns + cases[i].rebind_s * S), "case %u", i);
+        wire_stop();
+    }
+}
+
 // Each in a message that is cut right behind: what reads beyond is seen by AddressSanitizer.
 Test(dhcp, options_that_lie_about_their_length_are_refused)
 {
