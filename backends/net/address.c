@@ -152,6 +152,7 @@ dx_address_link(struct dx_net_stack *stack, bool is_up)
         dx_dhcp_stop(stack);
         for (uint32_t i = 0; i < CLAIMS; i++)
             drop_claim(stack, &stack->claims[i], "no link");
+        stack->conflicts = 0; // were with the hosts of this network
         return;
     }
     switch (stack->config.addressing) {

@@ -152,6 +152,22 @@ Test(link_local, after_ten_conflicts_there_is_one_address_a_minute)
     wire_stop();
 }
 
+Test(link_local, conflicts_on_one_cable_are_none_of_the_next)
+{
+    start(1);
+    uint32_t address = 0;
+    for (uint32_t conflict = 1; conflict <= 12; conflict++) {
+        address = about(next_probe(address));
+        wire_give_arp(2, OUR_MAC, OTHER_MAC, address, OUR_MAC, 0);
+    }
+    dx_net_stack_set_link(wire.stack, false, wire.now_ns);
+    wire_run_for(S);
+    dx_net_stack_set_link(wire.stack, true, wire.now_ns);
+    wire_run_for(10 * S);
+    cr_assert(eq(u32, wire.address >> 16, 0xa9fe));
+    wire_stop();
+}
+
 // DEFEND_INTERVAL 10 s: RFC 3927, 2.5 (b)
 Test(link_local, it_is_defended_once_and_given_up_at_the_second_conflict_within_ten_seconds)
 {
