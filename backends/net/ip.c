@@ -30,11 +30,15 @@ may_echo(struct dx_net_stack *stack)
     return true;
 }
 
+/*
+ * Answered to the MAC that the ping came from, not to a neighbour that is looked for: senders that somebody
+ * invented would fill the table of neighbours, and the queue of what waits for them.
+ */
 static void
-icmp_input(struct dx_net_stack *stack, const struct packet *packet)
+icmp_input(struct dx_net_stack *stack, const struct packet *packet, uint64_t from_mac)
 {
     if (!packet->is_for_us || packet->size < ICMP_BYTES || packet->payload[0] != ICMP_ECHO ||
-        packet->payload[1] != 0) {
+        packet->payload[1] != 0 || !packet->from || dx_mac_is_group(from_mac)) {
         count(&stack->counters.not_for_us);
         return;
     }
@@ -55,7 +59,9 @@ icmp_input(struct dx_net_stack *stack, const struct packet *packet)
     reply[0] = ICMP_ECHO_REPLY;
     dx_write16(reply + 2, 0);
     dx_write16(reply + 2, dx_checksum(reply, packet->size));
-    (void)dx_ip_send(stack, frame, start + packet->size);
+    dx_write_mac(frame, from_mac);
+    dx_write_mac(frame + 6, stack->mac);
+    (void)dx_net_transmit(stack, frame, start + packet->size);
 }
 
 static void
@@ -127,8 +133,9 @@ take_header(struct dx_net_stack *stack, const uint8_t *ip, uint32_t size, struct
 }
 
 void
-dx_ip_input(struct dx_net_stack *stack, const uint8_t *ip, uint32_t size, bool is_group_mac)
+dx_ip_input(struct dx_net_stack *stack, const uint8_t *ip, uint32_t size, uint64_t to_mac, uint64_t from_mac)
 {
+    const bool is_group_mac = dx_mac_is_group(to_mac);
     struct packet packet;
     if (!take_header(stack, ip, size, &packet))
         return;
@@ -143,7 +150,7 @@ dx_ip_input(struct dx_net_stack *stack, const uint8_t *ip, uint32_t size, bool i
     if (protocol == DX_PROTOCOL_UDP)
         udp_input(stack, &packet);
     else if (protocol == DX_PROTOCOL_ICMP)
-        icmp_input(stack, &packet);
+        icmp_input(stack, &packet, from_mac);
     else if (protocol == DX_PROTOCOL_IGMP && (packet.is_group || packet.is_for_us))
         dx_igmp_input(stack, packet.to, packet.payload, packet.size);
     else

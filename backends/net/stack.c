@@ -117,7 +117,7 @@ dx_net_stack_input(struct dx_net_stack *stack, const uint8_t *frame, uint32_t si
     if (is_other_vlan || (to != stack->mac && !dx_mac_is_group(to)) || from == stack->mac)
         count(&stack->counters.not_for_us);
     else if (type == DX_ETHERTYPE_IPV4)
-        dx_ip_input(stack, frame + start, size - start, dx_mac_is_group(to));
+        dx_ip_input(stack, frame + start, size - start, to, from);
     else if (type == DX_ETHERTYPE_ARP)
         dx_arp_input(stack, frame + start, size - start);
     else

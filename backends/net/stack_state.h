@@ -233,8 +233,9 @@ int dx_net_stack_send(struct dx_udp *socket, const struct dx_udp_address *to, co
 
 extern const struct dx_net_ops dx_net_stack_ops; // udp_stack.c
 
-/* ip.c: a packet that came, from its header on. */
-void dx_ip_input(struct dx_net_stack *stack, const uint8_t *packet, uint32_t size, bool is_group_mac);
+/* ip.c: a packet that came, from its header on, and the MACs of its frame. */
+void dx_ip_input(struct dx_net_stack *stack, const uint8_t *packet, uint32_t size, uint64_t to_mac,
+                 uint64_t from_mac);
 
 /* udp_stack.c: a datagram for the sockets. */
 void dx_udp_input(struct dx_net_stack *stack, const struct dx_udp_datagram *datagram, uint16_t port);

@@ -501,6 +501,33 @@ Test(stack, a_flood_of_pings_is_answered_in_part)
     cr_assert(eq(u64, wire_counters().echoes_dropped, 10000 - answers));
 }
 
+// What they would wait for is never there, and the queue is for who has something to say.
+Test(stack, pings_of_invented_senders_leave_room_for_what_we_send)
+{
+    struct dx_udp *const socket = wire_open(0, 5004, &heard);
+    uint8_t echo[8] = {8, 0, 0xf7, 0xff};
+    for (uint32_t i = 0; i < 40; i++)
+        wire_give_ip(OUR_MAC, OTHER_MAC, 0xc0000264 + i, OUR_IP, 1, echo, sizeof echo);
+    cr_assert(eq(int, dx_udp_send(socket, &(struct dx_udp_address){PEER_IP, 4000}, "a", 1), 0));
+    wire_forget_sent();
+    wire_run_for(S / 10);
+    const struct sent *const sent = wire_take_arp();
+    cr_assert(sent != NULL);
+    cr_assert(eq(u32, get32(sent->bytes + 38), PEER_IP));
+    cr_assert(wire_take_arp() == NULL); // nobody else is asked for
+    cr_assert(eq(u64, wire_counters().arp_dropped, 0));
+}
+
+Test(stack, a_ping_without_a_sender_is_not_answered)
+{
+    wire_forget_sent();
+    uint8_t echo[8] = {8, 0, 0xf7, 0xff};
+    wire_give_ip(OUR_MAC, PEER_MAC, 0, OUR_IP, 1, echo, sizeof echo);
+    wire_give_ip(OUR_MAC, ALL_MACS, PEER_IP, OUR_IP, 1, echo, sizeof echo);
+    wire_run_for(S / 10);
+    cr_assert(wire_take() == NULL);
+}
+
 static int
 drop_frame(void *context, const uint8_t *frame, uint32_t size) DX_REALTIME
 {
