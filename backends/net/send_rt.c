@@ -177,7 +177,7 @@ dx_net_stack_send(struct dx_udp *socket, const struct dx_udp_address *to, const 
         .dscp = config->dscp,
         .ttl = dx_ip_is_group(to->address) ? config->ttl : 64,
     };
-    if (!header.from)
+    if (!header.from || (dx_ip_is_host(config->address) && config->address != header.from))
         return -EADDRNOTAVAIL;
     return dx_ip_send_udp(stack, &header, config->port, to->port, data, size);
 }

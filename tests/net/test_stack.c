@@ -528,6 +528,22 @@ Test(stack, a_ping_without_a_sender_is_not_answered)
     cr_assert(wire_take() == NULL);
 }
 
+Test(stack, a_socket_bound_to_an_address_that_is_gone_does_not_send_from_another)
+{
+    wire_start(&(struct dx_net_stack_config){.addressing = DX_NET_LINK_LOCAL});
+    wire_run_for(20 * S);
+    const uint32_t first = wire.address;
+    struct dx_udp *const bound = wire_open(first, 5004, &heard), *const any = wire_open(0, 5005, &heard);
+    const struct dx_udp_address to = {GROUP, 5004};
+    cr_assert(eq(int, dx_udp_send(bound, &to, "a", 1), 0));
+    for (uint32_t i = 0; i < 2; i++)
+        wire_give_arp(1, ALL_MACS, OTHER_MAC, first, 0, PEER_IP);
+    wire_run_for(20 * S);
+    cr_assert(wire.address && wire.address != first);
+    cr_assert(eq(int, dx_udp_send(bound, &to, "a", 1), -EADDRNOTAVAIL));
+    cr_assert(eq(int, dx_udp_send(any, &to, "a", 1), 0));
+}
+
 static int
 drop_frame(void *context, const uint8_t *frame, uint32_t size) DX_REALTIME
 {
