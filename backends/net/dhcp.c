@@ -211,8 +211,7 @@ dx_dhcp_stop(struct dx_net_stack *stack)
 static uint32_t
 netmask_of(const struct dx_dhcp_reply *reply)
 {
-    const uint32_t hosts = ~reply->netmask;
-    if (reply->netmask && (hosts & (hosts + 1)) == 0)
+    if (reply->netmask && dx_ip_is_netmask(reply->netmask))
         return reply->netmask;
     return reply->address >> 31 == 0 ? 0xff000000 : reply->address >> 30 == 2 ? 0xffff0000 : 0xffffff00;
 }
@@ -221,9 +220,8 @@ netmask_of(const struct dx_dhcp_reply *reply)
 static bool
 is_sane(const struct dx_dhcp_reply *reply)
 {
-    const uint32_t hosts = ~netmask_of(reply);
-    return dx_ip_is_host(reply->address) && dx_ip_is_host(reply->server) && reply->server != reply->address &&
-           (hosts <= 1 || ((reply->address & hosts) != 0 && (reply->address & hosts) != hosts));
+    return dx_ip_is_host_of(reply->address, netmask_of(reply)) && dx_ip_is_host(reply->server) &&
+           reply->server != reply->address;
 }
 
 static void

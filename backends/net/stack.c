@@ -23,12 +23,6 @@ dx_net_random(struct dx_net_stack *stack, uint64_t end)
 }
 
 static bool
-is_netmask(uint32_t netmask)
-{
-    return (~netmask & (~netmask + 1)) == 0;
-}
-
-static bool
 is_sane(const struct dx_net_stack_config *config)
 {
     const uint64_t mac = dx_read_mac(config->mac);
@@ -38,8 +32,8 @@ is_sane(const struct dx_net_stack_config *config)
         return false;
     switch (config->addressing) {
     case DX_NET_STATIC:
-        return dx_ip_is_host(config->address) && is_netmask(config->netmask) &&
-               (!config->gateway || dx_ip_is_host(config->gateway));
+        return dx_ip_is_netmask(config->netmask) && dx_ip_is_host_of(config->address, config->netmask) &&
+               (!config->gateway || (dx_ip_is_host(config->gateway) && config->gateway != config->address));
     case DX_NET_DHCP:
         return strnlen(config->host_name, sizeof config->host_name) < sizeof config->host_name;
     case DX_NET_LINK_LOCAL:

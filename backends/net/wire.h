@@ -90,6 +90,21 @@ dx_ip_is_host(uint32_t address) DX_REALTIME
     return address >> 24 != 0 && address >> 24 != 127 && address >> 28 < 0xe;
 }
 
+/* Without a hole. */
+static inline bool
+dx_ip_is_netmask(uint32_t netmask) DX_REALTIME
+{
+    return (~netmask & (~netmask + 1)) == 0;
+}
+
+/* What one host of a network can have: not the network itself, nor all of it. RFC 3021: two hosts need neither. */
+static inline bool
+dx_ip_is_host_of(uint32_t address, uint32_t netmask) DX_REALTIME
+{
+    const uint32_t hosts = ~netmask;
+    return dx_ip_is_host(address) && (hosts <= 1 || ((address & hosts) != 0 && (address & hosts) != hosts));
+}
+
 /* RFC 1112, 6.4: the low 23 bits. */
 static inline uint64_t
 dx_ip_group_mac(uint32_t group) DX_REALTIME

@@ -567,6 +567,9 @@ Test(stack, configurations_that_make_no_sense_are_refused)
     REFUSED(mac[0], 3);
     REFUSED(address, 0);
     REFUSED(address, GROUP);
+    REFUSED(address, 0xc0000200); // the network itself
+    REFUSED(address, 0xc00002ff); // all of it
+    REFUSED(gateway, OUR_IP);
     REFUSED(netmask, 0xff00ff00);
     REFUSED(gateway, 0xffffffff);
     REFUSED(igmp_version, 1);
