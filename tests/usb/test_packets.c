@@ -98,6 +98,42 @@ Test(packets, what_comes_is_heard_a_moment_later_and_once)
     free(packets);
 }
 
+Test(packets, who_begins_to_listen_hears_nothing_of_what_is_long_gone)
+{
+    struct packets *const packets = make(2);
+    uint8_t bytes[PACKETS_MAX_BYTES];
+    float samples[96] = {0};
+    packets_start(packets, START_NS);
+    packets_take(packets, bytes, make_packet(bytes, 0, 0, 7, 48, 1), START_NS + 100 * MS);
+    const uint64_t frame = 4800 + PACKETS_DELAY_FRAMES; // nobody reads it when it is due
+    packets_read(packets, frame + 5 * PACKETS_RING_FRAMES, samples, 48);
+    for (uint32_t k = 0; k < 96; k++)
+        cr_assert(eq(flt, samples[k], 0.0f), "sample %u", k);
+    free(packets);
+}
+
+Test(packets, a_new_run_begins_with_silence)
+{
+    struct packets *const packets = make(2);
+    uint8_t bytes[PACKETS_MAX_BYTES];
+    float samples[96];
+    uint64_t due_ns = 0;
+    for (uint32_t i = 0; i < 96; i++)
+        samples[i] = 0.5f;
+    packets_start(packets, START_NS);
+    packets_write(packets, 0, samples, 48);
+    packets_take(packets, bytes, make_packet(bytes, 0, 0, 7, 48, 1), START_NS); // and neither is used
+    packets_start(packets, 0);
+    packets_start(packets, START_NS + 10 * MS);
+    cr_assert(eq(u32, packets_make(packets, START_NS + 12 * MS, bytes, &due_ns), 12 + 48 * 6));
+    for (uint32_t i = 12; i < 12 + 48 * 6; i++)
+        cr_assert(eq(u8, bytes[i], 0), "byte %u of what is sent", i);
+    packets_read(packets, PACKETS_DELAY_FRAMES, samples, 48);
+    for (uint32_t k = 0; k < 96; k++)
+        cr_assert(eq(flt, samples[k], 0.0f), "sample %u", k);
+    free(packets);
+}
+
 Test(packets, another_sender_and_a_leap_in_time_find_their_place_anew)
 {
     struct packets *const packets = make(2);

@@ -74,6 +74,7 @@ start_clock(struct ethernet *ethernet)
 {
     ethernet->start = mach_absolute_time();
     ethernet->stamps = 0;
+    packets_start(&ethernet->packets, ns_of_ticks(ethernet->start)); // before the first stamp, with which IO runs
     const kern_return_t status = IOTimerDispatchSourceSetEnable(ethernet->timer, true);
     if (status == kIOReturnSuccess)
         tick(ethernet, ethernet->start);
@@ -92,10 +93,10 @@ start_io(IOUserAudioDevice *device, IOUserAudioStartStopFlags flags)
         return status;
     status = start_clock(ethernet);
     if (status != kIOReturnSuccess) {
+        packets_start(&ethernet->packets, 0);
         (void)IOUserAudioDeviceStopIO_super(device, flags); // the failure to report is the clock's
         return status;
     }
-    packets_start(&ethernet->packets, ns_of_ticks(ethernet->start));
     network_wake(ethernet->network);
     return status;
 }

@@ -29,6 +29,7 @@ frames_in_ns(uint64_t ns)
 void
 packets_init(struct packets *packets, uint32_t channels, uint32_t source)
 {
+    memset((void *)packets, 0, sizeof *packets); // no page faults later
     packets->channels = channels;
     packets->source = source;
 }
@@ -43,10 +44,8 @@ packets_start(struct packets *packets, uint64_t start_ns)
 /* ---- samples ---- */
 
 static void
-put_sample(uint8_t *to, uint32_t bits)
+put_sample(uint8_t *to, float value)
 {
-    float value = 0.0f;
-    memcpy(&value, &bits, sizeof value);
     const float scaled = isnan(value) ? 0.0f : fminf(fmaxf(value * FULL_SCALE, -FULL_SCALE), FULL_SCALE - 1.0f);
     const uint32_t integer = (uint32_t)(int32_t)lrintf(scaled);
     to[0] = (uint8_t)(integer >> 16);
@@ -54,14 +53,11 @@ put_sample(uint8_t *to, uint32_t bits)
     to[2] = (uint8_t)integer;
 }
 
-static uint32_t
+static float
 get_sample(const uint8_t *from)
 {
     const uint32_t integer = (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8;
-    const float value = (float)((int32_t)integer / 256) / FULL_SCALE;
-    uint32_t bits = 0;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
+    return (float)((int32_t)integer / 256) / FULL_SCALE;
 }
 
 static void
@@ -77,12 +73,6 @@ get_word(const uint8_t *from)
     return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
 }
 
-static uint32_t
-place(const struct packets *packets, uint64_t frame)
-{
-    return (uint32_t)(frame & (PACKETS_RING_FRAMES - 1u)) * packets->channels;
-}
-
 /* ---- out ---- */
 
 static uint32_t
@@ -95,15 +85,12 @@ fill(struct packets *packets, uint8_t *bytes)
     put_word(bytes + 4, (uint32_t)packets->next_frame);
     put_word(bytes + 8, packets->source);
     packets->sequence++;
+    float samples[PACKETS_FRAMES * PACKETS_MAX_CHANNELS];
+    packets_ring_get(&packets->outgoing, packets->sending_start_ns, packets->next_frame, samples, PACKETS_FRAMES,
+                     packets->channels);
     uint8_t *to = bytes + PACKETS_HEAD_BYTES;
-    for (uint32_t i = 0; i < PACKETS_FRAMES; i++) {
-        const uint32_t at = place(packets, packets->next_frame + i);
-        for (uint32_t channel = 0; channel < packets->channels; channel++, to += 3) {
-            /* relaxed: see packets_write(). */
-            put_sample(to, atomic_load_explicit(&packets->outgoing[at + channel], memory_order_relaxed));
-            atomic_store_explicit(&packets->outgoing[at + channel], 0, memory_order_relaxed);
-        }
-    }
+    for (uint32_t i = 0; i < PACKETS_FRAMES * packets->channels; i++, to += 3)
+        put_sample(to, samples[i]);
     packets->next_frame += PACKETS_FRAMES;
     return (uint32_t)(to - bytes);
 }
@@ -191,10 +178,10 @@ packets_take(struct packets *packets, const uint8_t *bytes, uint32_t size, uint6
     const uint32_t timestamp = get_word(bytes + 4);
     const uint64_t frame = find_frame(packets, get_word(bytes + 8), timestamp, frames, now);
     for (uint32_t i = 0; i < frames; i++) {
-        const uint32_t to = place(packets, frame + i);
+        float samples[PACKETS_MAX_CHANNELS];
         for (uint32_t channel = 0; channel < packets->channels; channel++, at += 3)
-            /* relaxed: see packets_read(). */
-            atomic_store_explicit(&packets->incoming[to + channel], get_sample(bytes + at), memory_order_relaxed);
+            samples[channel] = get_sample(bytes + at);
+        packets_ring_put(&packets->incoming, start_ns, frame + i, samples, 1, packets->channels);
     }
     packets->expected = timestamp + frames;
     packets->expected_frame = frame + frames;

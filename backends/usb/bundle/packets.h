@@ -21,14 +21,18 @@
 
 /*
  * Frames are the device's. What is to be sent is written ahead of now by the IO thread, and read as it becomes due by the wire
- * thread; what came is written ahead of now by the wire thread, and read behind now by the IO thread. A sample is the bits
- * of a float; whoever reads one leaves zero behind, so that nothing is heard twice.
+ * thread; what came is written ahead of now by the wire thread, and read behind now by the IO thread. Who reads may come late,
+ * pass frames over, or not read for minutes: so each place says which frame of which run it has, and all others are silence.
  */
+struct packets_ring {
+    _Atomic uint64_t marks[PACKETS_RING_FRAMES]; // the run's start_ns plus the frame; 0: none, or it was read
+    _Atomic uint32_t samples[PACKETS_RING_FRAMES * PACKETS_MAX_CHANNELS]; // the bits of floats
+};
+
 struct packets {
     uint32_t channels;
-    _Atomic uint64_t start_ns; // of frame 0, CLOCK_MONOTONIC; 0: no IO. The control thread's; read by the wire thread
-    _Atomic uint32_t outgoing[PACKETS_RING_FRAMES * PACKETS_MAX_CHANNELS];
-    _Atomic uint32_t incoming[PACKETS_RING_FRAMES * PACKETS_MAX_CHANNELS];
+    _Atomic uint64_t start_ns; // of frame 0, CLOCK_MONOTONIC; 0: no IO. The control thread's
+    struct packets_ring outgoing, incoming;
 
     /* The wire thread's. */
     uint64_t sending_start_ns; // by which next_frame counts
@@ -45,10 +49,10 @@ struct packets {
     _Atomic uint64_t anchored; // how often a place was found anew
 };
 
-/** @param channels  1 to PACKETS_MAX_CHANNELS.  @param source  SSRC.  The structure is zeroed before. */
+/** @param channels  1 to PACKETS_MAX_CHANNELS.  @param source  SSRC. */
 void packets_init(struct packets *packets, uint32_t channels, uint32_t source);
 
-/** From here on frame 0 is at `start_ns`; 0: IO has ended.  Control thread. */
+/** From here on frame 0 is at `start_ns`, which no run had before; 0: IO ends.  Control thread, before IO runs. */
 void packets_start(struct packets *packets, uint64_t start_ns);
 
 /**
@@ -62,12 +66,18 @@ uint32_t packets_make(struct packets *packets, uint64_t now_ns, uint8_t bytes[PA
 /** A packet came.  Wire thread.  Whatever it is: what is no such packet is counted. */
 void packets_take(struct packets *packets, const uint8_t *bytes, uint32_t size, uint64_t received_ns);
 
-/* packets_rt.c: the IO thread */
+/* packets_rt.c */
 
-/** Samples were written for frames ahead of now. @param samples  interleaved. */
+/** Samples were written for frames ahead of now. @param samples  interleaved.  IO thread. */
 void packets_write(struct packets *packets, uint64_t frame, const float *samples, uint32_t frames) DX_REALTIME;
 
-/** Samples of frames behind now; zero where none came. */
+/** Samples of frames behind now; zero where none came, or they were read before.  IO thread. */
 void packets_read(struct packets *packets, uint64_t frame, float *samples, uint32_t frames) DX_REALTIME;
+
+/** What both are made of; the wire thread's ends of the rings as well.  Frames of the run that began at `start_ns`. */
+void packets_ring_put(struct packets_ring *ring, uint64_t start_ns, uint64_t frame, const float *samples, uint32_t frames,
+                      uint32_t channels) DX_REALTIME;
+void packets_ring_get(struct packets_ring *ring, uint64_t start_ns, uint64_t frame, float *samples, uint32_t frames,
+                      uint32_t channels) DX_REALTIME;
 
 #endif /* DX_USB_BUNDLE_PACKETS_H */
