@@ -149,6 +149,20 @@ Test(packets, another_sender_and_a_leap_in_time_find_their_place_anew)
     free(packets);
 }
 
+Test(packets, a_timestamp_from_before_the_first_frame_has_no_place)
+{
+    struct packets *const packets = make(2);
+    uint8_t bytes[12 + 480 * 6];
+    float samples[2] = {0};
+    packets_start(packets, START_NS);
+    packets_take(packets, bytes, make_packet(bytes, 0, 0, 7, 48, 1), START_NS + MS); // at frame 48 + 240
+    packets_take(packets, bytes, make_packet(bytes, 1, 0u - 298, 7, 480, 1001), START_NS + MS); // would be at -10
+    cr_expect(eq(u64, atomic_load(&packets->anchored), 2));
+    packets_read(packets, 48 + PACKETS_DELAY_FRAMES, samples, 1);
+    cr_expect(eq(flt, samples[0], 1001.0f / 8388608.0f));
+    free(packets);
+}
+
 Test(packets, what_is_no_such_packet_is_counted_and_dropped)
 {
     static const uint8_t bad[][40] = {

@@ -144,11 +144,10 @@ find_payload(const struct packets *packets, const uint8_t *bytes, uint32_t size,
 static uint64_t
 find_frame(struct packets *packets, uint32_t sender, uint32_t timestamp, uint32_t frames, uint64_t now)
 {
-    const uint64_t frame = packets->expected_frame + (uint64_t)(int64_t)(int32_t)(timestamp - packets->expected);
-    const bool fits = packets->is_anchored && sender == packets->sender && frame >= now + PACKETS_FRAMES &&
-                      frame + frames <= now + MOST_AHEAD_FRAMES;
-    if (fits)
-        return frame;
+    const int64_t ahead = (int64_t)(packets->expected_frame - now) + (int32_t)(timestamp - packets->expected);
+    if (packets->is_anchored && sender == packets->sender && ahead >= (int64_t)PACKETS_FRAMES &&
+        ahead + frames <= (int64_t)MOST_AHEAD_FRAMES)
+        return now + (uint64_t)ahead;
     packets->is_anchored = true;
     packets->sender = sender;
     /* relaxed: a count. */
