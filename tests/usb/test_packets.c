@@ -134,6 +134,22 @@ Test(packets, a_new_run_begins_with_silence)
     free(packets);
 }
 
+/* RFC 3550, 5.1: linear in time, for whoever listens meanwhile. */
+Test(packets, timestamps_go_on_with_time_in_the_next_run)
+{
+    struct packets *const packets = make(2);
+    uint8_t bytes[PACKETS_MAX_BYTES];
+    uint64_t due_ns = 0;
+    packets_start(packets, START_NS);
+    cr_assert(eq(u32, packets_make(packets, START_NS + MS + 1, bytes, &due_ns), 12 + 48 * 6));
+    packets_start(packets, 0);
+    packets_start(packets, START_NS + 2000 * MS);
+    cr_assert(eq(u32, packets_make(packets, START_NS + 2001 * MS + 1, bytes, &due_ns), 12 + 48 * 6));
+    cr_expect(eq(u8, bytes[3], 1));
+    cr_expect(eq(u32, (uint32_t)bytes[5] << 16 | (uint32_t)bytes[6] << 8 | bytes[7], 96000));
+    free(packets);
+}
+
 Test(packets, another_sender_and_a_leap_in_time_find_their_place_anew)
 {
     struct packets *const packets = make(2);

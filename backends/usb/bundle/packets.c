@@ -82,7 +82,7 @@ fill(struct packets *packets, uint8_t *bytes)
     bytes[1] = PACKETS_PAYLOAD_TYPE;
     bytes[2] = (uint8_t)(packets->sequence >> 8);
     bytes[3] = (uint8_t)packets->sequence;
-    put_word(bytes + 4, (uint32_t)packets->next_frame);
+    put_word(bytes + 4, packets->first_timestamp + (uint32_t)packets->next_frame);
     put_word(bytes + 8, packets->source);
     packets->sequence++;
     float samples[PACKETS_FRAMES * PACKETS_MAX_CHANNELS];
@@ -104,6 +104,8 @@ packets_make(struct packets *packets, uint64_t now_ns, uint8_t bytes[PACKETS_MAX
     if (!start_ns)
         return 0;
     if (start_ns != packets->sending_start_ns) {
+        if (packets->sending_start_ns)
+            packets->first_timestamp += (uint32_t)frames_in_ns(start_ns - packets->sending_start_ns);
         packets->sending_start_ns = start_ns;
         packets->next_frame = 0;
     }

@@ -37,6 +37,7 @@ struct packets {
     /* The wire thread's. */
     uint64_t sending_start_ns; // by which next_frame counts
     uint64_t next_frame;       // to be sent
+    uint32_t first_timestamp;  // of frame 0: goes on with time from one run to the next
     uint16_t sequence;
     uint32_t source;           // SSRC of what is sent
     uint64_t receiving_start_ns;
