@@ -235,7 +235,7 @@ take_submit(struct server *server)
         return -ENOMEM;
     fill_transfer(server, urb, endpoint, is_in);
     if (is_too_much || (endpoint == 0 && (bool)(urb->transfer.setup.request_type & DX_USB_IN) != is_in &&
-                        urb->transfer.setup.length)) {
+                        (urb->transfer.setup.length || length))) {
         urb->transfer.status = is_too_much ? -ENOMEM : -EPROTO;
         if (is_in || length == 0) {
             append_reply(server, urb, DX_USBIP_RET_SUBMIT);

@@ -257,6 +257,11 @@ requests_that_contradict_themselves_fail_alone(void)
     memcpy(header + 40, "\x21\x40\x01\x00\x00\x00\x06\x00", 8);
     write_all(server.ours, header, HEADER);
     expect_answer(RET_SUBMIT, 11, -EPROTO, 0);
+    make_submit(header, 14, 0, 0, 18); // sends what asks, for nothing: an answer with data would be taken for a message
+    memcpy(header + 40, "\x80\x06\x00\x01\x00\x00\x00\x00", 8);
+    write_all(server.ours, header, HEADER);
+    write_all(server.ours, bytes, 18);
+    expect_answer(RET_SUBMIT, 14, -EPROTO, 0);
     make_submit(header, 12, 1, 9, 64); // nobody there
     write_all(server.ours, header, HEADER);
     expect_answer(RET_SUBMIT, 12, -EPROTO, 0);
