@@ -57,6 +57,13 @@ named(const char *interface)
     return request;
 }
 
+/* Longer ones the kernel would not take, and a request would have the first part of. */
+static int
+check_name(const char *interface, char why[256])
+{
+    return strlen(interface) < IFNAMSIZ ? 0 : fail(why, ENAMETOOLONG, "the interface %.*s...", IFNAMSIZ, interface);
+}
+
 /* @return 0 or a positive errno value. */
 static int
 ask(unsigned long number, struct ifreq *request)
@@ -106,6 +113,9 @@ switch_off(const char *interface, uint32_t feature)
 int
 dx_model_wire_set_address(const char *interface, uint32_t address, uint32_t prefix, char why[256])
 {
+    const int result = check_name(interface, why);
+    if (result < 0)
+        return result;
     struct ifreq request = named(interface);
     struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
     memcpy(&request.ifr_addr, &place, sizeof place);
@@ -167,6 +177,9 @@ dx_model_wire_own_network(char why[256])
 int
 dx_model_wire_tap(const char *interface, int *ret_fd, char why[256])
 {
+    const int result = check_name(interface, why);
+    if (result < 0)
+        return result;
     const int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return fail(why, errno, "/dev/net/tun");
@@ -311,6 +324,11 @@ open_packets(const char *interface, int *ret_fd)
 int
 dx_model_wire_veth(const char *interface, const char *end, int *ret_fd, char why[256])
 {
+    int result = check_name(interface, why);
+    if (result == 0)
+        result = check_name(end, why);
+    if (result < 0)
+        return result;
     int error = make_pair(interface, end);
     if (error)
         return fail(why, error, "a pair of interfaces, %s and %s", interface, end);

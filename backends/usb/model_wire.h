@@ -8,8 +8,8 @@
 
 /*
  * A descriptor brings one frame a read and takes one a write, without FCS, and never blocks. All return 0 or an
- * error, with a sentence in `why`; interfaces are made in the calling thread's network name space and vanish with
- * the descriptor (TAP) or with the name space (veth).
+ * error, with a sentence in `why` (-ENAMETOOLONG: no interface has such a name); interfaces are made in the calling
+ * thread's network name space and vanish with the descriptor (TAP) or with the name space (veth).
  */
 
 /**

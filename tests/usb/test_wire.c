@@ -6,6 +6,7 @@
 
 #include "backends/usb/adapter.h"
 #include "backends/usb/model.h"
+#include "backends/usb/model_wire.h"
 #include "tests/core/check.h"
 
 #include <errno.h>
@@ -260,6 +261,23 @@ run(const char *wire, const char *kind)
     return true;
 }
 
+static void
+names_that_no_interface_can_have_are_refused(void)
+{
+    char name[1000], why[256];
+    int fd = -1;
+    memset(name, 'x', sizeof name);
+    for (size_t length = 16; length < sizeof name; length += 983) {
+        name[length] = '\0';
+        CHECK_EQ(dx_model_wire_veth(name, "end", &fd, why), -ENAMETOOLONG);
+        CHECK_EQ(dx_model_wire_veth("wire", name, &fd, why), -ENAMETOOLONG);
+        CHECK_EQ(dx_model_wire_tap(name, &fd, why), -ENAMETOOLONG);
+        CHECK_EQ(dx_model_wire_set_address(name, 0xc0000201, 24, why), -ENAMETOOLONG);
+        CHECK(strstr(why, "xxx...: "));
+        name[length] = 'x';
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -269,6 +287,7 @@ main(int argc, char **argv)
     user = argc > 2 ? (uid_t)atoi(argv[2]) : 0;
     if (user && geteuid() != 0)
         user = 0; // an ordinary user already
+    RUN(names_that_no_interface_can_have_are_refused);
     uint32_t count = 0;
     for (uint32_t i = 0; i < 6; i++)
         count += run(wires[i / 3], kinds[i % 3]);
