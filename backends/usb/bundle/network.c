@@ -237,12 +237,12 @@ static void
 leave_group(struct network *network)
 {
     struct timespec end;
-    (void)clock_gettime(CLOCK_REALTIME, &end);
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_sec += LEAVE_S;
     /* release: pairs with poll_network(). */
     atomic_store_explicit(&network->is_leaving, true, memory_order_release);
     dx_adapter_flush(network->adapter);
-    while (sem_timedwait(&network->has_left, &end) != 0 && errno == EINTR)
+    while (sem_clockwait(&network->has_left, CLOCK_MONOTONIC, &end) != 0 && errno == EINTR)
         ;
     (void)nanosleep(&(struct timespec){.tv_nsec = (long)LAST_FRAMES_NS}, NULL);
 }
