@@ -9,8 +9,6 @@
 #include <string.h>
 
 enum {
-    TO_INTERFACE = 0x21,
-    FROM_INTERFACE = 0xa1,
     SET_MULTICAST_FILTERS = 0x40,
     SET_PACKET_FILTER = 0x43,
 
@@ -29,28 +27,6 @@ enum {
 
 #define NOTIFY_NS UINT64_C(32000000)
 #define BITS_PER_SECOND UINT32_C(100000000)
-
-struct dx_model_cdc *
-dx_model_cdc_create(const struct dx_model_options *options, size_t size)
-{
-    struct dx_model_cdc *const cdc = calloc(1, size);
-    if (!cdc)
-        return NULL;
-    const uint8_t *const mac = options->mac;
-    memcpy(cdc->mac, mac, sizeof cdc->mac);
-    (void)snprintf(cdc->mac_text, sizeof cdc->mac_text, "%02X%02X%02X%02X%02X%02X", mac[0], mac[1], mac[2], mac[3],
-                   mac[4], mac[5]);
-    cdc->is_strict = options->is_strict;
-    cdc->model.speed = options->speed == DX_USB_FULL ? DX_USB_FULL : DX_USB_HIGH;
-    cdc->packet = cdc->model.speed == DX_USB_FULL ? 64 : 512;
-    return cdc;
-}
-
-void
-dx_model_cdc_destroy(struct dx_usb_model *model)
-{
-    free(model);
-}
 
 /* relaxed: dx_usb_model_set_link() on any thread */
 static bool
@@ -73,9 +49,10 @@ set_groups(struct dx_model_cdc *cdc, const struct dx_usb_setup *setup, const uin
 }
 
 int
-dx_model_cdc_control(struct dx_model_cdc *cdc, const struct dx_usb_setup *setup, uint8_t *data)
+dx_model_cdc_control(struct dx_usb_model *model, const struct dx_usb_setup *setup, uint8_t *data)
 {
-    if (setup->request_type != TO_INTERFACE || setup->index != 0)
+    struct dx_model_cdc *const cdc = dx_model_cdc_of(model);
+    if (setup->request_type != DX_CDC_TO_INTERFACE || setup->index != 0)
         return -EPIPE;
     switch (setup->request) {
     case SET_MULTICAST_FILTERS:
@@ -101,24 +78,32 @@ forget_traffic(struct dx_model_cdc *cdc)
     cdc->notify_ns = 0;
 }
 
+/* Filter and all that waits. */
 void
-dx_model_cdc_reset(struct dx_model_cdc *cdc)
+dx_model_cdc_configured(struct dx_usb_model *model, uint8_t configuration)
 {
+    struct dx_model_cdc *const cdc = dx_model_cdc_of(model);
+    (void)configuration;
     forget_traffic(cdc);
     cdc->data_alternate = 0;
     cdc->has_filter = false;
     cdc->group_count = 0;
 }
 
-void
-dx_model_cdc_set_alternate(struct dx_model_cdc *cdc, uint8_t alternate)
+/* The data interface starts or stops. */
+int
+dx_model_cdc_set_interface(struct dx_usb_model *model, uint8_t interface, uint8_t alternate)
 {
+    struct dx_model_cdc *const cdc = dx_model_cdc_of(model);
+    if (interface != DX_CDC_DATA_INTERFACE)
+        return 0;
     forget_traffic(cdc);
     cdc->data_alternate = alternate;
     if (alternate == 0)
-        return;
+        return 0;
     cdc->is_told_up = has_link(cdc);
     cdc->news = NEWS_SPEED | NEWS_CONNECTION;
+    return 0;
 }
 
 /* ---- notifications ---- */
@@ -126,7 +111,7 @@ dx_model_cdc_set_alternate(struct dx_model_cdc *cdc, uint8_t alternate)
 static uint32_t
 make_notification(uint8_t *packet, uint8_t type, uint32_t value, uint32_t size)
 {
-    const uint8_t head[8] = {FROM_INTERFACE, type, (uint8_t)value, 0, 0, 0, (uint8_t)size, 0};
+    const uint8_t head[8] = {DX_CDC_FROM_INTERFACE, type, (uint8_t)value, 0, 0, 0, (uint8_t)size, 0};
     memcpy(packet, head, sizeof head);
     return 8 + size;
 }
@@ -308,4 +293,80 @@ dx_model_cdc_read(struct dx_model_cdc *cdc, uint8_t *data, uint32_t size, uint32
     const bool ends_full = n == left && n == size && cdc->transfer_size % cdc->packet == 0;
     cdc->owes_empty_packet = ends_full && cdc->transfer_size != max;
     return (int)n;
+}
+
+/* ---- making one ---- */
+
+/* Around what is a kind's own. Subclass, data protocol and the whole length are filled in. */
+static const uint8_t configuration_head[41] = {
+    9, 2, 0, 0, 2, 1, 0, 0xa0, 125,                                 //
+    9, 4, 0, 0, 1, 0x02, 0, 0x00, 0,                                //
+    5, 0x24, 0x00, 0x10, 0x01,                                      // CDC 1.10
+    5, 0x24, 0x06, 0, 1,                                            // union
+    13, 0x24, 0x0f, 4, 0, 0, 0, 0, 0xea, 0x05, DX_CDC_GROUPS, 0, 0, // MAC: string 4; segments of 1514 bytes
+};
+static const uint8_t configuration_tail[39] = {
+    7, 5, DX_CDC_NOTIFY_IN, 3, 16, 0, 9,     //
+    9, 4, 1, 0, 0, 0x0a, 0x00, 0, 0,         //
+    9, 4, 1, 1, 2, 0x0a, 0x00, 0, 0,         //
+    7, 5, DX_CDC_BULK_IN, 2, 0x00, 0x02, 0,  //
+    7, 5, DX_CDC_BULK_OUT, 2, 0x00, 0x02, 0, //
+};
+_Static_assert(sizeof configuration_head + sizeof configuration_tail == DX_CDC_CONFIGURATION_BYTES, "room for both");
+
+static void
+make_descriptors(struct dx_model_cdc *cdc, const struct dx_model_cdc_kind *kind)
+{
+    static const uint8_t device[18] = {
+        18, 1, 0x00, 0x02, 0x02, 0x00, 0x00, 64, 0x6b, 0x1d, 0, 0, 0x00, 0x01, 1, 2, 3, 1,
+    };
+    memcpy(cdc->device_descriptor, device, sizeof device);
+    cdc->device_descriptor[10] = (uint8_t)kind->product;
+    cdc->device_descriptor[11] = (uint8_t)(kind->product >> 8);
+
+    uint8_t *const head = cdc->configuration;
+    uint8_t *const tail = head + sizeof configuration_head + kind->more_size;
+    memcpy(head, configuration_head, sizeof configuration_head);
+    memcpy(head + sizeof configuration_head, kind->more, kind->more_size);
+    memcpy(tail, configuration_tail, sizeof configuration_tail);
+    head[2] = (uint8_t)(DX_CDC_CONFIGURATION_BYTES + kind->more_size);
+    head[15] = kind->subclass;
+    tail[14] = tail[23] = kind->data_protocol;
+    if (cdc->model.speed == DX_USB_FULL) {
+        tail[6] = 32; // frames of a millisecond
+        memcpy(tail + 29, (const uint8_t[]){64, 0}, 2);
+        memcpy(tail + 36, (const uint8_t[]){64, 0}, 2);
+    }
+}
+
+struct dx_model_cdc *
+dx_model_cdc_create(const struct dx_model_options *options, const struct dx_model_cdc_kind *kind, size_t size)
+{
+    struct dx_model_cdc *const cdc = calloc(1, size);
+    if (!cdc)
+        return NULL;
+    struct dx_usb_model *const model = &cdc->model;
+    const uint8_t *const mac = options->mac;
+    memcpy(cdc->mac, mac, sizeof cdc->mac);
+    (void)snprintf(cdc->mac_text, sizeof cdc->mac_text, "%02X%02X%02X%02X%02X%02X", mac[0], mac[1], mac[2], mac[3],
+                   mac[4], mac[5]);
+    cdc->is_strict = options->is_strict;
+    model->ops = kind->ops;
+    model->speed = options->speed == DX_USB_FULL ? DX_USB_FULL : DX_USB_HIGH;
+    cdc->packet = model->speed == DX_USB_FULL ? 64 : 512;
+    make_descriptors(cdc, kind);
+    model->device_descriptor = cdc->device_descriptor;
+    model->configurations[0] = cdc->configuration;
+    model->configuration_count = 1;
+    model->strings[1] = "Dextral";
+    model->strings[2] = kind->name;
+    model->strings[3] = cdc->mac_text;
+    model->strings[4] = cdc->mac_text;
+    return cdc;
+}
+
+void
+dx_model_cdc_destroy(struct dx_usb_model *model)
+{
+    free(model);
 }

@@ -7,10 +7,6 @@
 #include <string.h>
 
 enum {
-    DATA_INTERFACE = 1,
-    TO_INTERFACE = 0x21,
-    FROM_INTERFACE = 0xa1,
-
     GET_NTB_PARAMETERS = 0x80,
     GET_NTB_FORMAT = 0x83,
     SET_NTB_FORMAT = 0x84,
@@ -44,7 +40,6 @@ struct ncm {
     struct dx_model_cdc cdc; // first
     uint32_t block_max;      // either way
     bool has_32, has_pointers_first;
-    uint8_t configuration[86];
 
     const struct layout *layout;
     uint32_t in_size, in_datagrams;
@@ -121,20 +116,20 @@ ncm_control(struct dx_usb_model *model, const struct dx_usb_setup *setup, uint8_
     struct ncm *const ncm = ncm_of(model);
     uint8_t bytes[4];
     switch (setup->index == 0 ? setup->request_type << 8 | setup->request : 0) {
-    case FROM_INTERFACE << 8 | GET_NTB_PARAMETERS:
+    case DX_CDC_FROM_INTERFACE << 8 | GET_NTB_PARAMETERS:
         return get_parameters(ncm, setup, data);
-    case FROM_INTERFACE << 8 | GET_NTB_FORMAT:
+    case DX_CDC_FROM_INTERFACE << 8 | GET_NTB_FORMAT:
         put(bytes, 2, ncm->layout == &layouts[1]);
         return dx_model_answer(setup, data, bytes, 2);
-    case TO_INTERFACE << 8 | SET_NTB_FORMAT:
+    case DX_CDC_TO_INTERFACE << 8 | SET_NTB_FORMAT:
         return set_format(ncm, setup);
-    case FROM_INTERFACE << 8 | GET_NTB_INPUT_SIZE:
+    case DX_CDC_FROM_INTERFACE << 8 | GET_NTB_INPUT_SIZE:
         put(bytes, 4, ncm->in_size);
         return dx_model_answer(setup, data, bytes, 4);
-    case TO_INTERFACE << 8 | SET_NTB_INPUT_SIZE:
+    case DX_CDC_TO_INTERFACE << 8 | SET_NTB_INPUT_SIZE:
         return set_input_size(ncm, setup, data);
     default:
-        return dx_model_cdc_control(&ncm->cdc, setup, data);
+        return dx_model_cdc_control(model, setup, data);
     }
 }
 
@@ -142,8 +137,7 @@ static void
 ncm_configured(struct dx_usb_model *model, uint8_t configuration)
 {
     struct ncm *const ncm = ncm_of(model);
-    (void)configuration;
-    dx_model_cdc_reset(&ncm->cdc);
+    dx_model_cdc_configured(model, configuration);
     ncm->layout = &layouts[0];
     ncm->in_size = ncm->block_max;
     ncm->in_datagrams = DATAGRAMS_MAX;
@@ -155,12 +149,9 @@ ncm_configured(struct dx_usb_model *model, uint8_t configuration)
 static int
 ncm_set_interface(struct dx_usb_model *model, uint8_t interface, uint8_t alternate)
 {
-    struct ncm *const ncm = ncm_of(model);
-    if (interface != DATA_INTERFACE)
-        return 0;
-    dx_model_cdc_set_alternate(&ncm->cdc, alternate);
-    ncm->sequence = 0;
-    return 0;
+    if (interface == DX_CDC_DATA_INTERFACE)
+        ncm_of(model)->sequence = 0;
+    return dx_model_cdc_set_interface(model, interface, alternate);
 }
 
 /* ---- blocks to the host ---- */
@@ -328,24 +319,6 @@ static const struct dx_usb_model_ops ncm_ops = {
     .destroy = dx_model_cdc_destroy,
 };
 
-static const uint8_t device_descriptor[18] = {
-    18, 1, 0x00, 0x02, 0x02, 0x00, 0x00, 64, 0x6b, 0x1d, 0x03, 0x01, 0x00, 0x01, 1, 2, 3, 1,
-};
-
-static const uint8_t configuration_descriptor[86] = {
-    9, 2, 86, 0, 2, 1, 0, 0xa0, 125,                                //
-    9, 4, 0, 0, 1, 0x02, 0x0d, 0x00, 0,                             //
-    5, 0x24, 0x00, 0x10, 0x01,                                      // CDC 1.10
-    5, 0x24, 0x06, 0, 1,                                            // union
-    13, 0x24, 0x0f, 4, 0, 0, 0, 0, 0xea, 0x05, DX_CDC_GROUPS, 0, 0, // MAC: string 4; segments of 1514 bytes
-    6, 0x24, 0x1a, 0x00, 0x01, 0x21,                                // packet filter, input size of eight bytes
-    7, 5, DX_CDC_NOTIFY_IN, 3, 16, 0, 9,                            //
-    9, 4, 1, 0, 0, 0x0a, 0x00, 0x01, 0,                             //
-    9, 4, 1, 1, 2, 0x0a, 0x00, 0x01, 0,                             //
-    7, 5, DX_CDC_BULK_IN, 2, 0x00, 0x02, 0,                         //
-    7, 5, DX_CDC_BULK_OUT, 2, 0x00, 0x02, 0,                        //
-};
-
 static uint32_t
 limit_block(const struct dx_model_options *options)
 {
@@ -358,27 +331,21 @@ limit_block(const struct dx_model_options *options)
 struct dx_usb_model *
 dx_model_ncm(const struct dx_model_options *options)
 {
-    struct ncm *const ncm = (struct ncm *)dx_model_cdc_create(options, sizeof *ncm);
+    static const struct dx_model_cdc_kind kind = {
+        .name = "CDC-NCM model",
+        .ops = &ncm_ops,
+        .product = 0x0103,
+        .subclass = 0x0d,
+        .data_protocol = 0x01,
+        .more_size = 6,
+        .more = {6, 0x24, 0x1a, 0x00, 0x01, 0x21}, // packet filter, input size of eight bytes
+    };
+    struct ncm *const ncm = (struct ncm *)dx_model_cdc_create(options, &kind, sizeof *ncm);
     if (!ncm)
         return NULL;
-    struct dx_usb_model *const model = &ncm->cdc.model;
     ncm->block_max = limit_block(options);
     ncm->has_32 = options->has_ntb32;
     ncm->has_pointers_first = options->has_ndp_first;
-    memcpy(ncm->configuration, configuration_descriptor, sizeof configuration_descriptor);
-    if (model->speed == DX_USB_FULL) {
-        ncm->configuration[53] = 32; // frames of a millisecond
-        memcpy(ncm->configuration + 76, (const uint8_t[]){64, 0}, 2);
-        memcpy(ncm->configuration + 83, (const uint8_t[]){64, 0}, 2);
-    }
-    model->ops = &ncm_ops;
-    model->out_max = ncm->block_max;
-    model->device_descriptor = device_descriptor;
-    model->configurations[0] = ncm->configuration;
-    model->configuration_count = 1;
-    model->strings[1] = "Dextral";
-    model->strings[2] = "CDC-NCM model";
-    model->strings[3] = ncm->cdc.mac_text;
-    model->strings[4] = ncm->cdc.mac_text;
-    return model;
+    ncm->cdc.model.out_max = ncm->block_max;
+    return &ncm->cdc.model;
 }
