@@ -73,7 +73,8 @@ struct dx_model_options {
     uint32_t burst;           // ax88772: bytes at which bulk IN transfers are cut, even; 0: as the driver asks
     uint16_t product;         // ax88772: 0x7720, 0x772a, 0x772b; 0: 0x772b
     uint32_t ntb_max;         // ncm: largest block either way; 0: 16384
-    bool has_ntb32;           // ncm
+    bool has_ntb32;           // ncm: blocks of 32 bits as well
+    bool has_no_ntb16;        // ncm: these alone
     bool has_ndp_first;       // ncm: right after the header, else at the end
 };
 

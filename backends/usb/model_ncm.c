@@ -39,7 +39,8 @@ static const struct layout layouts[2] = {
 struct ncm {
     struct dx_model_cdc cdc; // first
     uint32_t block_max;      // either way
-    bool has_32, has_pointers_first;
+    uint32_t formats;        // a bit for each of `layouts`
+    bool has_pointers_first;
 
     const struct layout *layout;
     uint32_t in_size, in_datagrams;
@@ -76,7 +77,7 @@ get_parameters(struct ncm *ncm, const struct dx_usb_setup *setup, uint8_t *data)
 {
     uint8_t bytes[PARAMETER_BYTES] = {0};
     put(bytes, 2, sizeof bytes);
-    put(bytes + 2, 2, ncm->has_32 ? 3 : 1);
+    put(bytes + 2, 2, ncm->formats);
     put(bytes + 4, 4, ncm->block_max);
     put(bytes + 8, 2, ALIGNMENT);
     put(bytes + 12, 2, ALIGNMENT);
@@ -90,7 +91,7 @@ get_parameters(struct ncm *ncm, const struct dx_usb_setup *setup, uint8_t *data)
 static int
 set_format(struct ncm *ncm, const struct dx_usb_setup *setup)
 {
-    if (ncm->cdc.data_alternate || setup->value > (ncm->has_32 ? 1 : 0))
+    if (ncm->cdc.data_alternate || setup->value > 1 || !(ncm->formats >> setup->value & 1))
         return -EPIPE;
     ncm->layout = &layouts[setup->value];
     return 0;
@@ -138,7 +139,7 @@ ncm_configured(struct dx_usb_model *model, uint8_t configuration)
 {
     struct ncm *const ncm = ncm_of(model);
     dx_model_cdc_configured(model, configuration);
-    ncm->layout = &layouts[0];
+    ncm->layout = &layouts[ncm->formats & 1 ? 0 : 1];
     ncm->in_size = ncm->block_max;
     ncm->in_datagrams = DATAGRAMS_MAX;
     ncm->sequence = 0;
@@ -344,7 +345,7 @@ dx_model_ncm(const struct dx_model_options *options)
     if (!ncm)
         return NULL;
     ncm->block_max = limit_block(options);
-    ncm->has_32 = options->has_ntb32;
+    ncm->formats = options->has_no_ntb16 ? 2 : options->has_ntb32 ? 3 : 1;
     ncm->has_pointers_first = options->has_ndp_first;
     ncm->cdc.model.out_max = ncm->block_max;
     return &ncm->cdc.model;

@@ -28,7 +28,7 @@ static const char usage[] =
     "  --echo PORT        answers there: UDP, the same bytes; `group A.B.C.D` goes to that group\n"
     "  --trace FILE       writes the requests down\n"
     "  --mac AA:BB:CC:DD:EE:FF  --strict  --full-speed\n"
-    "  --product 7720|772a|772b  --burst BYTES  --ntb-max BYTES  --ntb32  --ndp-first\n"
+    "  --product 7720|772a|772b  --burst BYTES  --ntb-max BYTES  --ntb32  --ntb32-only  --ndp-first\n"
     "It ends when the other side does, prints what it has seen, and fails where a strict model was left deaf or\n"
     "anything the host sent made no sense.\n";
 
@@ -227,6 +227,7 @@ take_option(struct program *program, int letter)
     case 'b': options->burst = (uint32_t)strtoul(optarg, NULL, 10); return true;
     case 'n': options->ntb_max = (uint32_t)strtoul(optarg, NULL, 10); return true;
     case '3': options->has_ntb32 = true; return true;
+    case 'O': options->has_no_ntb16 = true; return true;
     case 'N': options->has_ndp_first = true; return true;
     default: return false;
     }
@@ -243,7 +244,8 @@ parse(struct program *program, int argc, char **argv)
         {"strict", no_argument, NULL, 's'},        {"full-speed", no_argument, NULL, 'F'},
         {"product", required_argument, NULL, 'p'}, {"burst", required_argument, NULL, 'b'},
         {"ntb-max", required_argument, NULL, 'n'}, {"ntb32", no_argument, NULL, '3'},
-        {"ndp-first", no_argument, NULL, 'N'},     {0},
+        {"ntb32-only", no_argument, NULL, 'O'},    {"ndp-first", no_argument, NULL, 'N'},
+        {0},
     };
     for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) >= 0;)
         if (!take_option(program, letter))

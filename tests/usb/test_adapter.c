@@ -337,28 +337,55 @@ wait_for_link(struct rig *rig, bool is_up)
 /* ---- tests ---- */
 
 static void
+send_every_size(struct rig *rig)
+{
+    uint32_t number = 0;
+    for (uint32_t payload = 0; payload <= 1472; payload++) {
+        CHECK_EQ(send_number(rig, ++number, 42 + payload), 0);
+        if (number > AHEAD)
+            wait_until(&rig->received, number - AHEAD);
+    }
+    wait_until(&rig->received, number);
+    CHECK_EQ(get(&rig->in_a_row), number);
+    const struct dx_nic_counters *const counters = dx_adapter_counters(rig->adapter);
+    CHECK_EQ(atomic_load_explicit(&counters->sent, memory_order_relaxed), number);
+    CHECK_EQ(atomic_load_explicit(&counters->received, memory_order_relaxed), number);
+    CHECK_EQ(atomic_load_explicit(&counters->bad_headers, memory_order_relaxed), 0);
+    CHECK_EQ(atomic_load_explicit(&counters->bad_lengths, memory_order_relaxed), 0);
+    CHECK_EQ(atomic_load_explicit(&counters->lost_sync, memory_order_relaxed), 0);
+}
+
+static void
 every_size_comes_back_in_order(void)
 {
     for (size_t i = 0; i < KINDS; i++) {
         struct rig rig;
         open_good(&rig, &kinds[i]);
-        uint32_t number = 0;
-        for (uint32_t payload = 0; payload <= 1472; payload++) {
-            CHECK_EQ(send_number(&rig, ++number, 42 + payload), 0);
-            if (number > AHEAD)
-                wait_until(&rig.received, number - AHEAD);
-        }
-        wait_until(&rig.received, number);
-        CHECK_EQ(get(&rig.in_a_row), number);
-        const struct dx_nic_counters *const counters = dx_adapter_counters(rig.adapter);
-        CHECK_EQ(atomic_load_explicit(&counters->sent, memory_order_relaxed), number);
-        CHECK_EQ(atomic_load_explicit(&counters->received, memory_order_relaxed), number);
-        CHECK_EQ(atomic_load_explicit(&counters->bad_headers, memory_order_relaxed), 0);
-        CHECK_EQ(atomic_load_explicit(&counters->bad_lengths, memory_order_relaxed), 0);
-        CHECK_EQ(atomic_load_explicit(&counters->lost_sync, memory_order_relaxed), 0);
+        send_every_size(&rig);
         close_rig(&rig);
         CHECK_EQ(get(&rig.gone), 0);
     }
+}
+
+static struct dx_usb_model *
+make_ncm_of_32_bits(const struct dx_model_options *options)
+{
+    struct dx_model_options alone = *options;
+    alone.has_no_ntb16 = true;
+    return dx_model_ncm(&alone);
+}
+
+/* Blocks of 16 bits it would not take, and it sends none. */
+static void
+an_adapter_with_blocks_of_32_bits_alone_carries_every_size(void)
+{
+    static const struct kind kind = {"cdc-ncm", make_ncm_of_32_bits, false};
+    struct rig rig;
+    open_good(&rig, &kind);
+    send_every_size(&rig);
+    CHECK_EQ(atomic_load_explicit(&rig.model->counters.bad, memory_order_relaxed), 0);
+    CHECK(!atomic_load_explicit(&rig.model->complaint, memory_order_acquire));
+    close_rig(&rig);
 }
 
 static void
@@ -660,6 +687,7 @@ int
 main(void)
 {
     RUN(every_size_comes_back_in_order);
+    RUN(an_adapter_with_blocks_of_32_bits_alone_carries_every_size);
     RUN(what_no_adapter_sends_is_refused);
     RUN(the_wire_thread_has_the_priority_that_was_asked_for);
     RUN(the_filter_lets_groups_through);

@@ -539,18 +539,24 @@ expect_block(bool is_32, uint32_t sequence, const uint32_t *sizes, uint32_t coun
 static void
 ncm_carries_blocks_of_both_widths_with_pointers_at_either_place(void)
 {
-    for (uint32_t kind = 0; kind < 4; kind++) {
-        const bool is_32 = kind & 1, has_pointers_first = kind & 2;
+    static const uint32_t formats[3] = {1, 3, 2}; // bmNtbFormatsSupported
+    for (uint32_t kind = 0; kind < 6; kind++) {
+        const bool has_16 = formats[kind % 3] & 1, is_32 = formats[kind % 3] & 2, has_pointers_first = kind >= 3;
         struct dx_model_options options = strict();
         uint8_t bytes[28], frame[1600], seen[1600];
         options.has_ntb32 = is_32;
+        options.has_no_ntb16 = !has_16;
         options.has_ndp_first = has_pointers_first;
         rig_open(&rig, dx_model_ncm(&options), is_served);
         CHECK_EQ(rig_in(&rig, 0xa1, 0x80, 0, 0, bytes, 28), 28);
         CHECK_EQ(get16(bytes), 28);
-        CHECK_EQ(get16(bytes + 2), is_32 ? 3 : 1);
+        CHECK_EQ(get16(bytes + 2), formats[kind % 3]);
         CHECK_EQ(get32(bytes + 4), 16384);
         CHECK_EQ(get32(bytes + 16), 16384);
+        CHECK_EQ(rig_in(&rig, 0xa1, 0x83, 0, 0, bytes, 2), 2);
+        CHECK_EQ(get16(bytes), !has_16);
+        CHECK_EQ(rig_out(&rig, 0x21, 0x84, 2, 0, NULL, 0), -EPIPE);
+        CHECK_EQ(rig_out(&rig, 0x21, 0x84, 0, 0, NULL, 0), has_16 ? 0 : -EPIPE);
         CHECK_EQ(rig_out(&rig, 0x21, 0x84, 1, 0, NULL, 0), is_32 ? 0 : -EPIPE);
         select_data(1);
         CHECK_EQ(rig_out(&rig, 0x21, 0x84, 0, 0, NULL, 0), -EPIPE); // not while data flows
