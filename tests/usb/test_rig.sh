@@ -41,6 +41,22 @@ kernel() {
     run "${modules[@]}" --module "$driver" -- "$rig_program" "$driver" usb_model "${@:2}"
 }
 
+# huawei MODEL_ARGUMENT...: the one driver of the kernel's that uses blocks of 32 bits, on a model that cdc_ncm, which takes
+# it first and knows no better, has to give way for
+huawei() {
+    cat >"$work/setup.sh" <<'SETUP'
+drivers=/sys/bus/usb/drivers
+echo 1d6b 0103 2 12d1 0 >$drivers/huawei_cdc_ncm/new_id
+(
+    until interface=$(cd $drivers/cdc_ncm && ls -d *:1.0 2>/dev/null); do usleep 20000; done
+    echo "$interface" >$drivers/cdc_ncm/unbind
+    echo "$interface" >$drivers/huawei_cdc_ncm/bind
+) &
+SETUP
+    run --module vhci-hcd --module tun --module huawei_cdc_ncm --setup "$work/setup.sh" -- \
+        "$rig_program" huawei_cdc_ncm usb_model "$@"
+}
+
 # gadget KIND MODULE ARGUMENT...: our adapter drives a gadget of the kernel's, which that driver holds; "": none
 gadget() {
     local id=1d6b:0103 options=(--gadget "$1" --share "$work")
@@ -140,6 +156,7 @@ requests_772a) requests 772a ;;
 requests_7720) requests 7720 ;;
 cdc_ncm) kernel cdc_ncm --strict ncm ;;
 cdc_ncm_32) kernel cdc_ncm --strict --ntb32 --ndp-first ncm ;;
+huawei_ncm) huawei --ntb32-only ncm ;; # not strict: it sets no packet filter
 # The smaller the blocks, the more the kernel drops: 28 of 1000 packets with 2048 bytes, on a busy machine.
 cdc_ncm_small) kernel cdc_ncm --strict --ntb-max 12288 --full-speed ncm ;;
 cdc_ether) kernel cdc_ether --strict ecm ;;
@@ -160,6 +177,7 @@ vhci_held)
     ;;
 vhci_ax88772) vhci 0b95:772b --strict ax88772 ;;
 vhci_ncm) vhci 1d6b:0103 --strict --ntb32 ncm ;;
+vhci_ncm_32) vhci 1d6b:0103 --strict --ntb32-only ncm ;;
 vhci_ecm) vhci 1d6b:0104 --strict ecm ;;
 *)
     echo "no case '$name'" >&2
