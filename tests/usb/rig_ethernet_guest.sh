@@ -38,6 +38,23 @@ wait_until 20 "it is still listed" is_unlisted
 plug
 wait_until 30 "it does not run" is_running
 
+say "what no host can have is refused, and named"
+settle_on() { # ADDRESS
+    kill_supervisor TERM
+    sed -i "/<key>Address</{n;s,<string>[^<]*<,<string>$1<,}" /drivers/UsbEthernet.dext/Info.plist
+    start_supervisor
+}
+refused() { grep -q "personality's Address must be one that a host of its network can have" /tmp/log; }
+settle_on 192.0.2.255
+wait_until 20 "the driver said nothing of its address" refused
+
+say "an address of its own answers"
+answers() { ping -c 1 -w 2 192.0.2.9 >/dev/null 2>&1; }
+answers && fail "somebody else has the address"
+settle_on 192.0.2.9
+wait_until 30 "it does not run" is_running
+wait_until 20 "nobody answers at the address" answers
+
 say "the kernel gets it back"
 kill_supervisor TERM
 wait_until 20 "the kernel did not get it back" kernel_has_it

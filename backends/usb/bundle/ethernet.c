@@ -2,13 +2,13 @@
 // A USB network adapter as an audio device: what is played to it goes to a multicast group as RTP, and what comes from the
 // group is recorded. The clock is the host's.
 //
-// Settings, of the personality: Group ("239.69.0.1"), Port (5004), Channels (2).
+// Settings, of the personality: Group ("239.69.0.1"), Port (5004), Channels (2), Address ("dhcp"), and for one that is not
+// "dhcp" Netmask ("255.255.255.0") and Gateway (none).
 
 #include "backends/usb/bundle/network.h"
 
 #include <dextral/dextral.h>
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 #define RING_FRAMES 4096u // of a stream; also the zero-timestamp period
 #define NS_PER_S UINT64_C(1000000000)
 #define SAFETY_FRAMES 48u // the wire thread takes a millisecond at a time
+#define TEXT_BYTES 64u    // of a setting
 
 struct ethernet {
     IOUserAudioDriver *driver; // borrowed: this is its peer
@@ -26,6 +27,7 @@ struct ethernet {
     uint64_t stamps; // posted since then
     uint32_t group;
     uint16_t port;
+    struct settings_address address;
     float *output;
     float *input;
     struct network *network;
@@ -235,18 +237,28 @@ read_number(IOUserAudioDriver *driver, const char *key, uint64_t fallback, uint6
     return *ret_number >= 1 && *ret_number <= most;
 }
 
-static bool
-read_group(IOUserAudioDriver *driver, uint32_t *ret_group)
+/* What is there and no text, or too long for what is asked for, is "?", which means nothing. */
+static void
+read_text(IOUserAudioDriver *driver, const char *key, const char *fallback, char text[TEXT_BYTES])
 {
     OSObjectPtr value = NULL;
-    struct in_addr address = {0};
-    if (IOServiceSearchProperty(driver, "Group", NULL, 0, &value) != kIOReturnSuccess)
-        value = OSStringCreate("239.69.0.1");
-    const OSString *text = OSDynamicCast(OSString, value);
-    const bool is_address = text && inet_pton(AF_INET, OSStringGetCStringNoCopy(text), &address) == 1;
+    const char *found = fallback;
+    if (IOServiceSearchProperty(driver, key, NULL, 0, &value) == kIOReturnSuccess) {
+        const OSString *string = OSDynamicCast(OSString, value);
+        found = string ? OSStringGetCStringNoCopy(string) : "?";
+    }
+    (void)snprintf(text, TEXT_BYTES, "%s", strlen(found) < TEXT_BYTES ? found : "?");
     OSObjectRelease(value);
-    *ret_group = ntohl(address.s_addr);
-    return is_address && *ret_group >> 28 == 14; // 224.0.0.0 to 239.255.255.255
+}
+
+static const char *
+read_address(struct ethernet *ethernet)
+{
+    char address[TEXT_BYTES], netmask[TEXT_BYTES], gateway[TEXT_BYTES];
+    read_text(ethernet->driver, "Address", "dhcp", address);
+    read_text(ethernet->driver, "Netmask", "", netmask);
+    read_text(ethernet->driver, "Gateway", "", gateway);
+    return settings_read_address(address, netmask, gateway, &ethernet->address);
 }
 
 static kern_return_t
@@ -254,13 +266,15 @@ read_settings(struct ethernet *ethernet)
 {
     uint64_t port = 0;
     uint64_t channels = 0;
-    const char *wrong = NULL;
-    if (!read_group(ethernet->driver, &ethernet->group))
-        wrong = "Group must be an IPv4 multicast address";
-    else if (!read_number(ethernet->driver, "Port", 5004, 65535, &port))
+    char group[TEXT_BYTES];
+    read_text(ethernet->driver, "Group", "239.69.0.1", group);
+    const char *wrong = settings_read_group(group, &ethernet->group);
+    if (!wrong && !read_number(ethernet->driver, "Port", 5004, 65535, &port))
         wrong = "Port must be 1 to 65535";
-    else if (!read_number(ethernet->driver, "Channels", 2, PACKETS_MAX_CHANNELS, &channels))
+    if (!wrong && !read_number(ethernet->driver, "Channels", 2, PACKETS_MAX_CHANNELS, &channels))
         wrong = "Channels must be 1 to 8";
+    if (!wrong)
+        wrong = read_address(ethernet);
     if (wrong) {
         say("usb-ethernet: the personality's %s\n", wrong);
         return kIOReturnBadArgument;
@@ -275,7 +289,7 @@ read_settings(struct ethernet *ethernet)
 static kern_return_t
 open_network(struct ethernet *ethernet, IOService *provider)
 {
-    const struct network_config config = {ethernet->group, ethernet->port, &ethernet->packets};
+    const struct network_config config = {ethernet->group, ethernet->port, ethernet->address, &ethernet->packets};
     char why[256] = "";
     int fd = -1;
     const kern_return_t status = dx_usb_provider_get_fd(provider, &fd);

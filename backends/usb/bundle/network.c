@@ -167,7 +167,10 @@ make_stack(struct network *network, char why[256])
 {
     struct dx_net_stack *stack = NULL;
     struct dx_net_stack_config config = {
-        .addressing = DX_NET_DHCP,
+        .addressing = network->config.address.addressing,
+        .address = network->config.address.address,
+        .netmask = network->config.address.netmask,
+        .gateway = network->config.address.gateway,
         .host_name = "dextral",
         .context = network,
         .send = send_frame,

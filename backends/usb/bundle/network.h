@@ -5,12 +5,14 @@
 #define DX_USB_BUNDLE_NETWORK_H
 
 #include "backends/usb/bundle/packets.h"
+#include "backends/usb/bundle/settings.h"
 
 struct network;
 
 struct network_config {
     uint32_t group; // host byte order
     uint16_t port;
+    struct settings_address address;
     struct packets *packets; // outlives the network
 };
 
