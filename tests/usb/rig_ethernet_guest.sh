@@ -19,6 +19,9 @@ start_supervisor
 dextral approve $bundle || fail "approve"
 wait_until 30 "it does not run" is_running
 we_have_it || fail "the driver has not claimed it"
+dextral info $uid >/tmp/info
+grep -q 'output:0.*latency 48 frames' /tmp/info || fail "its latency: $(cat /tmp/info)"
+grep -q 'input:0.*latency 240 frames' /tmp/info || fail "its latency: $(cat /tmp/info)"
 
 say "what is played comes out of its network"
 head -c 4000000 /dev/urandom >/tmp/noise

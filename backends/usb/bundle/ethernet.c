@@ -212,6 +212,10 @@ make_device(struct ethernet *ethernet)
         status = IOUserAudioDeviceSetAvailableSampleRates(ethernet->device, &rate_hz, 1);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetOutputSafetyOffset(ethernet->device, SAFETY_FRAMES);
+    if (status == kIOReturnSuccess) // a frame waits for the last one of its packet
+        status = IOUserAudioDeviceSetOutputLatency(ethernet->device, PACKETS_FRAMES);
+    if (status == kIOReturnSuccess)
+        status = IOUserAudioDeviceSetInputLatency(ethernet->device, PACKETS_DELAY_FRAMES);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetIOOperationHandler(ethernet->device, handle_io, ethernet);
     if (status == kIOReturnSuccess)
