@@ -35,6 +35,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         at += length;
         count++;
     }
+    /* What is read is a sample of 24 bits or silence, and is read once; the next run has none of it. */
+    float samples[48 * PACKETS_MAX_CHANNELS];
+    const uint64_t frame = now_ns / 1000000 * 48;
+    for (unsigned round = 0; round < 3; round++) {
+        if (round == 2)
+            packets_start(packets, now_ns + 1);
+        packets_read(packets, frame, samples, 48);
+        for (uint32_t i = 0; i < 48 * packets->channels; i++)
+            if (samples[i] < -1.0f || samples[i] >= 1.0f || (round && samples[i] != 0.0f))
+                abort();
+    }
     /* Each was either taken or refused, and has changed nothing of what is sent. */
     uint8_t bytes[PACKETS_MAX_BYTES];
     uint64_t due_ns = 0;
