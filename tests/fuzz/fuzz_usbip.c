@@ -37,14 +37,15 @@ make_pair(int pair[2], const uint8_t *data, size_t size)
 static struct dx_usb_model *
 make_model(uint32_t kind)
 {
-    const struct dx_model_options options = {.mac = {2, 0, 0, 0, 0, 1}, .has_ntb32 = true};
+    const struct dx_model_options options = {
+        .mac = {2, 0, 0, 0, 0, 1}, .has_ntb32 = true, .has_no_ntb16 = kind == 3};
     switch (kind) {
     case 0:
         return dx_model_ecm(&options);
-    case 1:
-        return dx_model_ncm(&options);
-    default:
+    case 2:
         return dx_model_ax88772(&options);
+    default:
+        return dx_model_ncm(&options);
     }
 }
 
