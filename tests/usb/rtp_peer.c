@@ -35,7 +35,7 @@ static int
 open_socket(const char *group, const char *port, const char *own, struct sockaddr_in *ret_to)
 {
     const struct timeval patience = {.tv_sec = PATIENCE_S};
-    const int on = 1;
+    const int on = 1, room = 1024 * 1024; // a machine that is emulated sleeps now and then
     struct ip_mreq join = {0};
     *ret_to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
     const int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -43,6 +43,7 @@ open_socket(const char *group, const char *port, const char *own, struct sockadd
         return -1;
     join.imr_multiaddr = ret_to->sin_addr;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
         setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &join.imr_interface, sizeof join.imr_interface) != 0 ||
         setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join) != 0 ||
