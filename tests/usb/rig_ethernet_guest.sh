@@ -35,6 +35,13 @@ rtp_peer play $group_address $port $own 15 &
 dextral record - --device $uid --duration 8 --format f32 --quiet >/tmp/recorded || fail "record"
 rtp_peer check /tmp/recorded 960 || fail "the recording"
 
+say "it tells what it has seen"
+dextral get --json $uid property netw >/tmp/seen || fail "property netw: $(cat /tmp/seen)"
+cat /tmp/seen
+for number in '"PacketsReceived": *[1-9][0-9]' '"FramesSent": *[1-9][0-9]' '"FramesBad": *0,*$'; do
+    grep -q "$number" /tmp/seen || fail "it has not seen $number"
+done
+
 say "it is the same one when it is plugged in again"
 unplug
 wait_until 20 "it is still listed" is_unlisted
@@ -57,6 +64,7 @@ answers && fail "somebody else has the address"
 settle_on 192.0.2.9
 wait_until 30 "it does not run" is_running
 wait_until 20 "nobody answers at the address" answers
+dextral get --json $uid property netw | grep -q '"Address": *"192.0.2.9"' || fail "it tells another address"
 
 say "the kernel gets it back"
 kill_supervisor TERM

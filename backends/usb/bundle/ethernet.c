@@ -9,6 +9,7 @@
 
 #include <dextral/dextral.h>
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define SAFETY_FRAMES 48u // the wire thread takes a millisecond at a time
 #define TEXT_BYTES 64u    // of a setting
+#define STATUS_SELECTOR DX_FOURCC('n', 'e', 't', 'w')
 
 struct ethernet {
     IOUserAudioDriver *driver; // borrowed: this is its peer
@@ -225,6 +227,69 @@ make_device(struct ethernet *ethernet)
     return status;
 }
 
+/* ---- what it has seen ---- */
+
+/* relaxed: recent values. */
+static uint64_t
+read_counter(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* The override of the property, on the work queue. */
+static kern_return_t
+get_status(IOUserAudioCustomProperty *property, OSObjectPtr qualifier, OSObjectPtr *ret_value)
+{
+    const struct ethernet *ethernet = OSObjectGetPeer(property);
+    const struct packets *packets = &ethernet->packets;
+    (void)qualifier; // it takes none
+    if (!ethernet->network)
+        return kIOReturnNotReady; // it is being taken down
+    const struct dx_nic_counters *counters = network_counters(ethernet->network);
+    const struct in_addr address = {htonl(network_address(ethernet->network))};
+    char text[INET_ADDRSTRLEN] = "";
+    if (address.s_addr)
+        (void)inet_ntop(AF_INET, &address, text, sizeof text);
+    OSDictionary *status = OSDictionaryCreate(8);
+    const bool is_whole =
+        status && OSDictionarySetStringValue(status, "Address", text) &&
+        OSDictionarySetUInt64Value(status, "PacketsReceived", read_counter(&packets->received)) &&
+        OSDictionarySetUInt64Value(status, "PacketsRefused", read_counter(&packets->refused)) &&
+        OSDictionarySetUInt64Value(status, "PlacesFoundAnew", read_counter(&packets->anchored)) &&
+        OSDictionarySetUInt64Value(status, "FramesReceived", read_counter(&counters->received)) &&
+        OSDictionarySetUInt64Value(status, "FramesSent", read_counter(&counters->sent)) &&
+        OSDictionarySetUInt64Value(status, "FramesDropped", read_counter(&counters->dropped)) &&
+        OSDictionarySetUInt64Value(status, "FramesBad",
+                                   read_counter(&counters->bad_headers) + read_counter(&counters->bad_lengths));
+    if (!is_whole) {
+        OSObjectRelease(status);
+        return kIOReturnNoMemory;
+    }
+    *ret_value = status;
+    return kIOReturnSuccess;
+}
+
+static kern_return_t
+add_status(struct ethernet *ethernet)
+{
+    static const IOUserAudioCustomPropertyOverrides overrides = {
+        .size = sizeof overrides,
+        .GetCustomPropertyValueWithQualifier = get_status,
+    };
+    const IOUserAudioObjectPropertyAddress address = {STATUS_SELECTOR, IOUserAudioObjectPropertyScopeGlobal,
+                                                      IOUserAudioObjectPropertyElementMain};
+    IOUserAudioCustomProperty *property = IOUserAudioCustomPropertyAlloc();
+    OSObjectSetPeer(property, ethernet, NULL);
+    kern_return_t status = kIOReturnNoMemory;
+    if (property && IOUserAudioCustomPropertySetOverrides(property, &overrides) == kIOReturnSuccess &&
+        IOUserAudioCustomPropertyInit(property, ethernet->driver, address, false,
+                                      IOUserAudioCustomPropertyDataTypeNone,
+                                      IOUserAudioCustomPropertyDataTypeDictionary))
+        status = IOUserAudioObjectAddCustomProperty(ethernet->device, property);
+    OSObjectRelease(property); // the device keeps it
+    return status;
+}
+
 /* ---- settings ---- */
 
 /* false: it is there, and out of its range. */
@@ -328,31 +393,36 @@ build(struct ethernet *ethernet, IOService *provider)
     if (status == kIOReturnSuccess)
         status = make_device(ethernet);
     if (status == kIOReturnSuccess)
+        status = add_status(ethernet);
+    if (status == kIOReturnSuccess)
         status = IOUserAudioDriverAddObject(ethernet->driver, ethernet->device);
     if (status == kIOReturnSuccess)
         status = IOServiceRegisterService(ethernet->driver);
     return status;
 }
 
-/* On the queue: no tick is running while this does, and none begins after it. */
+/* On the queue: neither tick() nor get_status() is running while this does; none of the one begins after it, and the other
+ * finds no network. */
 static void
-cancel_timer(void *context)
+leave_queue(void *context)
 {
     struct ethernet *ethernet = context;
     (void)IOTimerDispatchSourceCancel_f(ethernet->timer, NULL, NULL); // one that cannot be cancelled goes with its release
+    ethernet->network = NULL;
 }
 
 static void
 take_down(struct ethernet *ethernet)
 {
+    struct network *network = ethernet->network;
     if (ethernet->device)
         (void)IOUserAudioDriverRemoveObject(ethernet->driver, ethernet->device); // not added yet: nothing to remove
     if (ethernet->timer)
-        (void)IODispatchQueueDispatchSync_f(ethernet->queue, ethernet, cancel_timer);
+        (void)IODispatchQueueDispatchSync_f(ethernet->queue, ethernet, leave_queue);
     OSSafeReleaseNULL(ethernet->timer);
     OSSafeReleaseNULL(ethernet->queue);
-    network_close(ethernet->network);
-    ethernet->network = NULL;
+    network_close(network);
+    ethernet->network = NULL; // also where there was no timer yet
 }
 
 static kern_return_t

@@ -283,3 +283,16 @@ network_chip(const struct network *network)
 {
     return dx_adapter_info(network->adapter)->chip;
 }
+
+uint32_t
+network_address(const struct network *network)
+{
+    /* relaxed: whoever has a network has it from network_open(), which has made the stack. */
+    return dx_net_stack_address(atomic_load_explicit(&network->stack, memory_order_relaxed));
+}
+
+const struct dx_nic_counters *
+network_counters(const struct network *network)
+{
+    return dx_adapter_counters(network->adapter);
+}

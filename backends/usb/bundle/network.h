@@ -6,6 +6,7 @@
 
 #include "backends/usb/bundle/packets.h"
 #include "backends/usb/bundle/settings.h"
+#include "backends/usb/nic.h"
 
 struct network;
 
@@ -36,5 +37,11 @@ void network_wake(struct network *network);
 /** The adapter's address, six bytes; and what it is called. Alive as long as the network. */
 const uint8_t *network_mac(const struct network *network);
 const char *network_chip(const struct network *network);
+
+/** The IPv4 address that it has now, host byte order; 0: none.  Thread: any. */
+uint32_t network_address(const struct network *network);
+
+/** What the adapter counts.  Alive as long as the network. */
+const struct dx_nic_counters *network_counters(const struct network *network);
 
 #endif /* DX_USB_BUNDLE_NETWORK_H */
