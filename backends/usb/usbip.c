@@ -337,6 +337,8 @@ read_from_wire(struct server *server)
     const ssize_t n = read(server->wire_fd, frame, sizeof frame);
     if (n > 0)
         server->host.model->ops->receive(server->host.model, frame, (uint32_t)n);
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR && errno != ENETDOWN))
+        server->wire_fd = -1; // its interface is gone; one that is down may come up again
 }
 
 /* ---- serving ---- */
@@ -360,10 +362,8 @@ wait_and_read(struct server *server, uint64_t next_ns)
     }
     if (ppoll(waited, 2, next_ns == UINT64_MAX ? NULL : &left, NULL) < 0)
         return errno == EINTR ? 0 : -errno;
-    if (waited[1].revents & POLLIN)
+    if (waited[1].revents)
         read_from_wire(server);
-    else if (waited[1].revents)
-        server->wire_fd = -1; // its interface is gone
     if (is_reading && waited[0].revents)
         return read_messages(server);
     /* Whoever has gone reads no answer. */

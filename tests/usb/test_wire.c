@@ -11,9 +11,13 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -278,6 +282,102 @@ names_that_no_interface_can_have_are_refused(void)
     }
 }
 
+/* ---- an interface that somebody takes down ---- */
+
+static _Atomic uint32_t heard; // frames that came to a model
+
+static void
+note_frame(struct dx_usb_model *model, const uint8_t *frame, uint32_t size)
+{
+    (void)model, (void)frame, (void)size;
+    (void)atomic_fetch_add_explicit(&heard, 1, memory_order_release);
+}
+
+static struct {
+    struct dx_usb_model *model;
+    int socket, wire_fd;
+} served;
+
+static void *
+serve(void *context)
+{
+    char why[256];
+    (void)context;
+    CHECK_EQ(dx_usbip_serve(served.model, served.socket, served.wire_fd, why), 0);
+    return NULL;
+}
+
+static void
+set_up(const char *interface, bool is_up)
+{
+    struct ifreq request = {0};
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
+    CHECK_EQ(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+    request.ifr_flags = (short)(is_up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+    CHECK_EQ(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+    (void)close(fd);
+}
+
+/* Until the model has heard `count` of them. */
+static void
+send_frames(uint32_t count)
+{
+    const uint8_t frame[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9, 0x88, 0xb5};
+    const struct sockaddr_ll place = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("w0")};
+    const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    const uint64_t begun_ns = now_ns();
+    while (atomic_load_explicit(&heard, memory_order_acquire) < count) {
+        CHECK(now_ns() - begun_ns < UINT64_C(20000000000));
+        (void)sendto(fd, frame, sizeof frame, 0, (const struct sockaddr *)&place, sizeof place);
+        nap();
+    }
+    (void)close(fd);
+}
+
+/* In a process of its own. @return 77: no such wire can be made here. */
+static int
+take_it_down_and_up(void)
+{
+    static const struct dx_model_options options = {.mac = {2, 0, 0, 0, 0, 1}};
+    struct dx_usb_model_ops ops;
+    pthread_t server;
+    int pair[2];
+    char why[256];
+    if (dx_model_wire_own_network(why) < 0 || dx_model_wire_veth("w0", "w0x", &served.wire_fd, why) < 0) {
+        (void)fprintf(stderr, "  %s\n", why);
+        return 77;
+    }
+    CHECK(served.model = dx_model_ecm(&options));
+    ops = *served.model->ops;
+    ops.receive = note_frame;
+    served.model->ops = &ops;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    served.socket = pair[1];
+    CHECK_EQ(pthread_create(&server, NULL, serve, NULL), 0);
+    send_frames(1);
+    set_up("w0x", false);
+    (void)poll(NULL, 0, 100); // the server has seen it
+    const uint32_t before = atomic_load_explicit(&heard, memory_order_acquire);
+    set_up("w0x", true);
+    send_frames(before + 1);
+    (void)close(pair[0]);
+    CHECK_EQ(pthread_join(server, NULL), 0);
+    return 0;
+}
+
+static void
+an_interface_that_was_down_is_heard_again(void)
+{
+    int how = 0;
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+        _exit(take_it_down_and_up());
+    CHECK_EQ(waitpid(child, &how, 0), child);
+    CHECK(WIFEXITED(how) && (WEXITSTATUS(how) == 0 || WEXITSTATUS(how) == 77));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -288,6 +388,7 @@ main(int argc, char **argv)
     if (user && geteuid() != 0)
         user = 0; // an ordinary user already
     RUN(names_that_no_interface_can_have_are_refused);
+    RUN(an_interface_that_was_down_is_heard_again);
     uint32_t count = 0;
     for (uint32_t i = 0; i < 6; i++)
         count += run(wires[i / 3], kinds[i % 3]);
