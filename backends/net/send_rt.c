@@ -107,8 +107,10 @@ let_wait(struct dx_net_stack *stack, const uint8_t *frame, uint32_t size, uint32
 static uint32_t
 find_next_hop(const struct dx_net_stack *stack, uint32_t from, uint32_t to) DX_REALTIME
 {
+    // The address may be another one by now: it is `from` that is to be answered.
+    const uint32_t netmask = atomic_load_explicit(&stack->netmask, memory_order_relaxed);
     // RFC 3927, 2.6.2: to and from link-local addresses no router is in between.
-    if (dx_ip_is_link_local(to) || dx_ip_is_link_local(from) || dx_net_is_on_link(stack, to))
+    if (dx_ip_is_link_local(to) || dx_ip_is_link_local(from) || ((from ^ to) & netmask) == 0)
         return to;
     return atomic_load_explicit(&stack->gateway, memory_order_relaxed);
 }
