@@ -111,7 +111,7 @@ update_filter(struct dx_net_stack *stack)
 static void
 forget_changes(struct dx_group *group)
 {
-    group->mode_repeats = group->join_repeats = group->queried_count = 0;
+    group->mode_repeats = group->join_repeats = 0;
     group->change_ns = group->answer_ns = NEVER;
     for (uint32_t i = 0; i < group->source_count; i++)
         group->sources[i].repeats = 0;
@@ -371,7 +371,6 @@ answer_group(struct report *report, struct dx_group *group)
     }
     if (n)
         add_record(report, IS_IN, group->address, sources, n);
-    group->queried_count = 0;
 }
 
 static void
@@ -482,9 +481,9 @@ static void
 ask_group_v3(struct dx_group *group, uint64_t when_ns, const uint8_t *sources, uint32_t source_count)
 {
     const bool is_pending = group->answer_ns != NEVER;
-    if (!source_count || (is_pending && !group->queried_count)) {
-        group->queried_count = 0;
-    } else {
+    if (!is_pending || !source_count)
+        group->queried_count = 0; // what was asked before is answered, or part of all
+    if (source_count && (!is_pending || group->queried_count)) {
         for (uint32_t i = 0; i < source_count; i++) {
             const uint32_t source = dx_read32(sources + 4 * i);
             bool is_there = false;
@@ -523,9 +522,9 @@ take_query(struct dx_net_stack *stack, uint32_t to, const uint8_t *data, uint32_
     const uint32_t address = dx_read32(data + 4), forced = stack->config.igmp_version;
     const bool is_v3 = size >= QUERY_V3_BYTES, is_v1 = size == HEADER_BYTES && data[1] == 0;
     const uint32_t source_count = is_v3 ? dx_read16(data + 10) : 0;
-    // RFC 3376, 9.1: one that is for all hosts stands for itself.
-    if ((size != HEADER_BYTES && !is_v3) || source_count > (size - HEADER_BYTES) / 4 ||
-        (is_v3 && source_count > (size - QUERY_V3_BYTES) / 4) || (address && !dx_ip_is_group(address)) ||
+    // RFC 3376, 9.1: a general one is for all hosts; 4.1.12: or for us alone.
+    if ((size != HEADER_BYTES && !is_v3) || (is_v3 && source_count > (size - QUERY_V3_BYTES) / 4) ||
+        (address && !dx_ip_is_group(address)) ||
         (!address && to != DX_IP_ALL_HOSTS && to != dx_net_stack_address(stack))) {
         count(&stack->counters.bad_frames);
         return;

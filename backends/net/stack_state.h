@@ -132,7 +132,7 @@ struct dx_group {
     uint32_t join_repeats;  // version 2
     uint64_t change_ns;     // when changes are told next; NEVER: none are left
     uint64_t answer_ns;     // when a query is answered; NEVER: none waits
-    uint32_t queried_count; // 0: the query was for the group
+    uint32_t queried_count; // of the query that waits; 0: it was for the group
     uint32_t queried[QUERIED_SOURCES];
 };
 

@@ -350,6 +350,28 @@ Test(igmp, a_query_for_sources_is_answered_with_those_that_are_listened_to)
     cr_assert(not(take_told(&told)));
 }
 
+// The list of a query is done with its time, though nobody listened then.
+Test(igmp, sources_that_were_asked_for_once_are_not_told_later)
+{
+    struct told told;
+    const uint32_t asked[] = {SOURCE_A, SOURCE_B};
+    join(GROUP, SOURCE_A);
+    join(GROUP, SOURCE_B);
+    settle();
+    give_v3_query(1, GROUP, asked, 1);
+    leave(GROUP, SOURCE_A);
+    leave(GROUP, SOURCE_B);
+    wire_run_for(100 * MS);
+    join(GROUP, SOURCE_A); // before BLOCK is told a second time, and all is forgotten
+    join(GROUP, SOURCE_B);
+    settle();
+    give_v3_query(1, GROUP, &asked[1], 1);
+    wire_run_for(100 * MS);
+    cr_assert(take_told(&told));
+    expect_record(&told, IS_IN, GROUP, 1);
+    cr_assert(eq(u32, told.records[0].sources[0], SOURCE_B));
+}
+
 Test(igmp, a_flood_of_queries_is_answered_at_the_rate_they_allow)
 {
     struct told told;
