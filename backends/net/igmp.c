@@ -21,12 +21,13 @@ static const uint64_t unsolicited_v3_ns = S_NS;      // RFC 3376, 8.11
 static const uint64_t unsolicited_v2_ns = 10 * S_NS; // RFC 2236, 8.10
 static const uint64_t query_interval_ns = 125 * S_NS;
 static const uint64_t v1_response_ns = 10 * S_NS;
+static const uint64_t least_response_ns = 10 * MS_NS; // "at once", but not for each query of a flood
 
 /* A random time within the next `most_ns`. */
 static uint64_t
 within(struct dx_net_stack *stack, uint64_t most_ns)
 {
-    return after(stack->now_ns, 1 + dx_net_random(stack, most_ns ? most_ns : 1));
+    return after(stack->now_ns, 1 + dx_net_random(stack, most_ns));
 }
 
 static bool
@@ -533,7 +534,7 @@ take_query(struct dx_net_stack *stack, uint32_t to, const uint8_t *data, uint32_
 
     uint64_t most_ns = is_v1 ? v1_response_ns : is_v3 ? response_ns(data[1]) : data[1] * 100 * MS_NS;
     if (!most_ns)
-        most_ns = 1;
+        most_ns = least_response_ns;
     if (is_v3) {
         const uint32_t robustness = data[8] & 7;
         igmp->robustness = robustness ? robustness : ROBUSTNESS;

@@ -372,6 +372,22 @@ Test(igmp, sources_that_were_asked_for_once_are_not_told_later)
     cr_assert(eq(u32, told.records[0].sources[0], SOURCE_B));
 }
 
+// 0 asks for an answer at once; a hundred of them in ten milliseconds get a few.
+Test(igmp, a_flood_of_queries_that_ask_for_answers_at_once_is_not_answered_one_by_one)
+{
+    struct told told;
+    join(GROUP, 0);
+    settle();
+    for (uint32_t i = 0; i < 10000; i++) {
+        give_v3_query(0, i % 2 ? GROUP : 0, NULL, 0);
+        wire_run_for(MS / 10);
+    }
+    uint32_t answers = 0;
+    while (take_told(&told))
+        answers++;
+    cr_assert(answers > 0 && answers < 2000, "%u answers in a second", answers);
+}
+
 Test(igmp, a_flood_of_queries_is_answered_at_the_rate_they_allow)
 {
     struct told told;
