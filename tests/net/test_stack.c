@@ -295,6 +295,26 @@ Test(stack, broadcasts_reach_sockets_that_are_bound_to_no_address)
     cr_assert(eq(u32, bound.to, OUR_IP));
 }
 
+// A clock that is read on two threads: nothing is done twice, and no timer is far away for it.
+Test(stack, time_that_goes_back_stands_still)
+{
+    struct dx_udp *const socket = wire_open(0, 5004, &heard);
+    wire_run_for(10 * S);
+    wire_forget_sent();
+    cr_assert(eq(int, dx_udp_send(socket, &(struct dx_udp_address){PEER_IP, 4000}, "a", 1), 0));
+    const uint64_t asked_ns = wire.now_ns;
+    for (uint64_t back_ns = 0; back_ns < 5 * S; back_ns += S / 2)
+        cr_assert(eq(u64, dx_net_stack_poll(wire.stack, asked_ns - back_ns), asked_ns + S));
+    cr_assert(wire_take_arp() != NULL);
+    cr_assert(wire_take_arp() == NULL);
+    wire.now_ns = asked_ns - 5 * S;
+    wire_give_udp(OUR_MAC, PEER_IP, 4000, OUR_IP, 5004, "a", 1);
+    cr_assert(eq(u64, heard.at_ns, asked_ns));
+    wire_run_until(asked_ns + S);
+    cr_assert(wire_take_arp() != NULL);
+    cr_assert(wire_take_arp() == NULL);
+}
+
 // RFC 1112, 6.4: 32 groups share a MAC, and the adapter's hash lets others through as well.
 Test(stack, only_the_groups_that_a_socket_joined_reach_it)
 {

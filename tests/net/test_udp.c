@@ -258,6 +258,19 @@ sources_come_to_who_asked_for_them(void)
 }
 
 static void
+what_is_sent_to_a_group_comes_back_to_who_asked_for_it(void)
+{
+    for (uint32_t is_loop = 0; is_loop < 2; is_loop++) {
+        struct dx_udp *const udp = open_one((struct dx_udp_config){.port = 5004, .is_loop = is_loop}, 0);
+        CHECK_EQ(dx_udp_join(udp, GROUP, 0), 0);
+        CHECK_EQ(send_to(udp, GROUP, 5004, "a", 1), 0);
+        let_pass();
+        CHECK_EQ(heard[0].count, is_loop && rig.cable == CABLE_KERNEL); // our own stack never does
+        dx_udp_close(udp);
+    }
+}
+
+static void
 service_class_and_time_to_live_are_on_the_wire(void)
 {
     const int peer = peer_socket(0, 4000), one = 1;
@@ -367,6 +380,7 @@ main(int argc, char **argv)
     RUN(stamps_are_of_the_time_when_a_datagram_came);
     RUN(groups_come_to_who_joined_them);
     RUN(sources_come_to_who_asked_for_them);
+    RUN(what_is_sent_to_a_group_comes_back_to_who_asked_for_it);
     RUN(service_class_and_time_to_live_are_on_the_wire);
     RUN(broadcasts_go_both_ways);
     RUN(ports_are_refused_alike);
