@@ -66,8 +66,8 @@ void dx_net_stack_input(struct dx_net_stack *stack, const uint8_t *frame, uint32
 /**
  * Does what is due.
  *
- * @return when to be called next at the latest; UINT64_MAX: never. An input, a link change, or a datagram sent to
- *         an unknown neighbour makes that sooner: call again after them.
+ * @return when to be called next at the latest; UINT64_MAX: never. An input, a link change, joining, leaving and
+ *         closing, or a datagram sent to an unknown neighbour makes that sooner: call again after them.
  */
 uint64_t dx_net_stack_poll(struct dx_net_stack *stack, uint64_t now_ns);
 
