@@ -538,8 +538,8 @@ take_query(struct dx_net_stack *stack, uint32_t to, const uint8_t *data, uint32_
     if (is_v3) {
         const uint32_t robustness = data[8] & 7;
         igmp->robustness = robustness ? robustness : ROBUSTNESS;
-    } else if (forced != 3) {
-        // RFC 3376, 8.12
+    } else if (forced != 3 && (is_v1 || !address)) {
+        // RFC 3376, 7.2.1: a general query, or any of version 1; 8.12: how long
         const uint64_t until_ns = after(stack->now_ns, igmp->robustness * query_interval_ns + most_ns);
         *(is_v1 ? &igmp->v1_until_ns : &igmp->v2_until_ns) = until_ns;
         due_at(stack, until_ns);

@@ -495,6 +495,23 @@ Test(igmp, a_version_2_querier_is_spoken_to_in_version_2_until_it_has_been_silen
         cr_assert(eq(u32, told.type, 0x22));
 }
 
+// RFC 3376, 7.2.1: general queries alone say who the querier is. Switches ask for a group that somebody left.
+Test(igmp, a_version_2_query_for_a_group_does_not_change_the_version)
+{
+    struct told told;
+    join(GROUP, 0);
+    join(GROUP + 1, SOURCE_A);
+    settle();
+    give_v2_query(10, GROUP);
+    wire_run_for(1 * S);
+    cr_assert(take_told(&told));
+    expect_record(&told, IS_EX, GROUP, 0);
+    leave(GROUP + 1, SOURCE_A);
+    wire_run_for(0);
+    cr_assert(take_told(&told));
+    expect_record(&told, BLOCK, GROUP + 1, 1);
+}
+
 // RFC 3376, 7.2.1: a response time of 0 is version 1's, 10 s; version 1 has no leave.
 Test(igmp, a_version_1_querier_is_spoken_to_in_version_1)
 {
