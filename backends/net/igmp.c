@@ -394,13 +394,20 @@ cancel_all(struct dx_igmp *igmp)
             forget_changes(&igmp->groups[i]);
 }
 
-/* RFC 3376, 7.2.1: another version cancels all that is pending. */
+/* RFC 3376, 7.2.1: another version cancels all that is pending, but not what was to be told already. */
 static void
 set_version(struct dx_net_stack *stack, uint32_t version)
 {
-    if (stack->igmp.version != version)
-        cancel_all(&stack->igmp);
-    stack->igmp.version = version;
+    struct dx_igmp *const igmp = &stack->igmp;
+    if (igmp->version == version)
+        return;
+    igmp->version = version;
+    igmp->general_ns = NEVER;
+    for (uint32_t i = 0; i < GROUPS; i++) {
+        igmp->groups[i].answer_ns = NEVER;
+        if (igmp->groups[i].address && igmp->groups[i].change_ns > stack->now_ns)
+            forget_changes(&igmp->groups[i]);
+    }
 }
 
 /* The oldest querier that was heard lately sets the version. */
@@ -579,7 +586,10 @@ dx_igmp_input(struct dx_net_stack *stack, uint32_t to, const uint8_t *data, uint
     const uint32_t address = dx_read32(data + 4);
     struct dx_group *const group = address && address == to ? find_group(stack, address) : NULL;
     if ((data[0] == REPORT_V1 || data[0] == REPORT_V2) && stack->igmp.version != 3 && group && listens(group)) {
-        group->answer_ns = group->change_ns = NEVER;
-        group->join_repeats = 0;
+        group->answer_ns = NEVER;
+        if (group->change_ns > stack->now_ns) { // else it is told already, but for the poll that is due
+            group->change_ns = NEVER;
+            group->join_repeats = 0;
+        }
     }
 }

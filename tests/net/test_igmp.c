@@ -131,6 +131,15 @@ give_v2_query(uint32_t code, uint32_t group)
 }
 
 static void
+give_v2_report(uint32_t group)
+{
+    uint8_t report[8] = {0x16};
+    put32(report + 4, group);
+    put16(report + 2, slow_checksum(report, 8));
+    wire_give_ip(0x01005e000000 + (group & 0x7fffff), PEER_MAC, PEER_IP, group, 2, report, 8);
+}
+
+static void
 join(uint32_t group, uint32_t source)
 {
     cr_assert(eq(int, dx_udp_join(udp, group, source), 0));
@@ -558,13 +567,38 @@ Test(igmp, in_version_2_the_report_of_another_host_is_enough)
         join(GROUP, 0);
         settle();
         give_v2_query(100, 0);
-        uint8_t report[8] = {0x16};
-        put32(report + 4, GROUP);
-        put16(report + 2, slow_checksum(report, 8));
-        wire_give_ip(GROUP_MAC, PEER_MAC, PEER_IP, GROUP, 2, report, 8);
+        give_v2_report(GROUP);
         wire_run_for(20 * S);
         cr_assert(eq(u32, take_told(&told), version == 3));
     }
+}
+
+// RFC 2236, 3 and RFC 3376, 5.1: at once. A frame that is there before the next poll comes too late.
+Test(igmp, what_is_to_be_told_at_once_is_told_whatever_comes_before_the_next_poll)
+{
+    struct told told;
+    join(GROUP, 0);
+    settle();
+    leave(GROUP, 0);
+    join(GROUP + 1, SOURCE_A);
+    give_v2_query(100, 0);
+    wire_run_for(0);
+    cr_assert(take_told(&told));
+    cr_assert(eq(u32, told.type, 0x17));
+    cr_assert(eq(u32, told.group, GROUP));
+    cr_assert(take_told(&told));
+    cr_assert(eq(u32, told.type, 0x16));
+    cr_assert(eq(u32, told.group, GROUP + 1));
+    settle();
+    join(GROUP + 2, 0);
+    give_v2_report(GROUP + 2);
+    wire_run_for(0);
+    cr_assert(take_told(&told));
+    cr_assert(eq(u32, told.type, 0x16));
+    cr_assert(eq(u32, told.group, GROUP + 2));
+    give_v2_report(GROUP + 2); // the second time is another's
+    wire_run_for(20 * S);
+    cr_assert(not(take_told(&told)));
 }
 
 Test(igmp, the_querier_says_how_often_changes_are_told)
