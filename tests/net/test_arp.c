@@ -193,6 +193,81 @@ Test(arp, strangers_do_not_push_out_who_is_in_use)
     cr_assert(eq(u64, get48(sent->bytes), PEER_MAC));
 }
 
+/* Whether it is known: a datagram goes at once, and a question otherwise. */
+static bool
+is_known(uint32_t address)
+{
+    wire_forget_sent();
+    cr_assert(eq(int, send_byte(address, 'a'), 0));
+    const bool has_gone = wire_take() != NULL;
+    wire_run_for(0);
+    return has_gone;
+}
+
+Test(arp, in_a_full_table_the_one_longest_not_confirmed_makes_room)
+{
+    for (uint32_t i = 0; i < 32; i++) {
+        wire_give_arp(1, ALL_MACS, 0x020000001000 + i, 0xc0000210 + i, 0, OUR_IP);
+        wire_run_for(MS);
+    }
+    wire_give_arp(1, ALL_MACS, 0x020000001000, 0xc0000210, 0, OUR_IP); // the first is confirmed once more
+    cr_assert(not(is_known(PEER_IP)));
+    for (uint32_t i = 0; i < 32; i++)
+        if (i != 1)
+            cr_assert(is_known(0xc0000210 + i), "number %u", i);
+    cr_assert(not(is_known(0xc0000211)));
+}
+
+// RFC 826 would write down whoever asks; of another network it could never be sent to.
+Test(arp, strangers_of_other_networks_are_answered_and_not_written_down)
+{
+    wire_give_arp(1, ALL_MACS, PEER_MAC, PEER_IP, 0, OUR_IP);
+    for (uint32_t i = 0; i < 40; i++) {
+        wire_forget_sent();
+        wire_give_arp(1, ALL_MACS, OTHER_MAC, 0x0a000001 + i, 0, OUR_IP);
+        expect_arp(wire_take(), 2, OTHER_MAC, OUR_IP, 0x0a000001 + i);
+    }
+    cr_assert(is_known(PEER_IP));
+}
+
+Test(arp, another_host_that_announces_our_address_gets_a_defence_and_no_answer)
+{
+    wire_give_arp(1, ALL_MACS, OTHER_MAC, OUR_IP, 0, OUR_IP);
+    expect_arp(wire_take(), 1, ALL_MACS, OUR_IP, OUR_IP);
+    cr_assert(wire_take() == NULL);
+}
+
+// RFC 3927, 2.6.2: ARP for it, no router in between.
+Test(arp, link_local_addresses_are_neighbours_from_any_address)
+{
+    cr_assert(eq(int, send_byte(0xa9fe0505, 'a'), 0));
+    wire_run_for(0);
+    expect_arp(wire_take(), 1, ALL_MACS, OUR_IP, 0xa9fe0505);
+}
+
+Test(arp, without_a_netmask_only_the_gateway_is_near)
+{
+    wire_start(&(struct dx_net_stack_config){.address = OUR_IP, .gateway = ROUTER_IP});
+    udp = wire_open(0, 5004, &heard);
+    wire_run_for(10 * S);
+    wire_forget_sent();
+    cr_assert(eq(int, send_byte(PEER_IP, 'a'), 0));
+    wire_run_for(0);
+    expect_arp(wire_take(), 1, ALL_MACS, OUR_IP, ROUTER_IP);
+}
+
+// RFC 3021: in a network of two, the address above is the other host, no broadcast.
+Test(arp, in_a_network_of_two_hosts_both_are_hosts)
+{
+    wire_start(&(struct dx_net_stack_config){.address = 0xc0000200, .netmask = 0xfffffffe});
+    udp = wire_open(0, 5004, &heard);
+    wire_run_for(10 * S);
+    wire_forget_sent();
+    cr_assert(eq(int, send_byte(0xc0000201, 'a'), 0));
+    wire_run_for(0);
+    expect_arp(wire_take(), 1, ALL_MACS, 0xc0000200, 0xc0000201);
+}
+
 Test(arp, what_is_no_arp_is_counted_and_not_learned)
 {
     static const struct {

@@ -132,6 +132,38 @@ Test(link_local, an_address_that_another_host_has_or_probes_for_is_left_for_the_
     wire_stop();
 }
 
+/* A bridge may send it on with its own MAC in front. */
+Test(link_local, our_own_probe_come_back_from_another_mac_is_no_conflict)
+{
+    start(1);
+    uint8_t frame[42];
+    memcpy(frame, next_probe(0)->bytes, sizeof frame);
+    put48(frame + 6, OTHER_MAC);
+    wire_give(frame, sizeof frame);
+    cr_assert(eq(u64, wire_counters().arp_conflicts, 0));
+    wire_stop();
+}
+
+// RFC 3927, 2.2.1: in the process of acquiring an address.
+Test(link_local, what_was_held_in_peace_ends_a_row_of_conflicts)
+{
+    start(1);
+    uint32_t address = 0;
+    for (uint32_t conflict = 1; conflict <= 12; conflict++) {
+        address = about(next_probe(address));
+        wire_give_arp(2, OUR_MAC, OTHER_MAC, address, OUR_MAC, 0);
+    }
+    wire_run_for(200 * S);
+    cr_assert(ne(u32, wire.address, 0));
+    wire_forget_sent();
+    for (uint32_t i = 0; i < 2; i++)
+        wire_give_arp(1, ALL_MACS, OTHER_MAC, wire.address, 0, PEER_IP);
+    cr_assert(eq(u32, wire.address, 0));
+    wire_run_for(10 * S);
+    cr_assert(ne(u32, wire.address, 0));
+    wire_stop();
+}
+
 // MAX_CONFLICTS 10, RATE_LIMIT_INTERVAL 60 s
 Test(link_local, after_ten_conflicts_there_is_one_address_a_minute)
 {
