@@ -482,6 +482,150 @@ Test(dhcp, a_server_that_refuses_what_it_offers_is_asked_less_and_less)
     wire_stop();
 }
 
+Test(dhcp, refusals_count_anew_after_a_lease)
+{
+    struct said said;
+    start(1);
+    wire_run_for(2 * S);
+    for (uint32_t i = 0; i < 4; i++) { // 1, 2, 4, 8 s of rest
+        cr_assert(take_said(&said));
+        give_reply(OFFER, said.xid);
+        cr_assert(take_said(&said));
+        give_reply(NAK, said.xid);
+        wire_run_for(i < 3 ? S << i : 6 * S); // two more in get_lease()
+    }
+    const uint64_t base_ns = get_lease();
+    run_beside_server(base_ns + 1850 * S);
+    while (take_said(&said))
+        continue;
+    give_reply(NAK, said.xid);
+    wire_run_for(1 * S);
+    cr_assert(take_said(&said));
+    cr_assert(eq(u32, said.type, DISCOVER));
+    wire_stop();
+}
+
+Test(dhcp, another_server_cannot_refuse_what_it_was_not_asked_for)
+{
+    struct said said;
+    start(1);
+    wire_run_for(2 * S);
+    cr_assert(take_said(&said));
+    give_reply(OFFER, said.xid);
+    cr_assert(take_said(&said));
+    server.server = SERVER_IP + 1;
+    give_reply(NAK, said.xid);
+    server.server = SERVER_IP;
+    give_reply(ACK, said.xid);
+    wire_run_for(2 * S);
+    cr_assert(eq(u32, wire.address, LEASED_IP));
+    wire_stop();
+}
+
+// RFC 2131, 4.4.5: then any server may answer, and is the one to be asked from then on.
+Test(dhcp, when_it_is_rebound_another_server_may_take_over)
+{
+    struct said said;
+    start(1);
+    const uint64_t base_ns = get_lease();
+    run_beside_server(base_ns + 3160 * S);
+    while (take_said(&said))
+        continue;
+    cr_assert(eq(u32, said.to, 0xffffffff));
+    server.server = OTHER_IP;
+    give_reply(ACK, said.xid);
+    for (uint32_t i = 0; i < 70; i++) {
+        wire_give_arp(1, ALL_MACS, OTHER_MAC, OTHER_IP, 0, LEASED_IP);
+        wire_run_for(30 * S);
+    }
+    cr_assert(eq(u32, wire.address, LEASED_IP)); // the first lease is over
+    cr_assert(take_said(&said));
+    cr_assert(eq(u32, said.to, OTHER_IP));
+    cr_assert(eq(u64, said.at_ns, base_ns + (3150 + 1800) * S));
+    wire_stop();
+}
+
+/* The neighbour that is asked for when a datagram goes to an address. */
+static uint32_t
+next_hop_to(struct dx_udp *udp, uint32_t address)
+{
+    wire_forget_sent();
+    const int error = dx_udp_send(udp, &(struct dx_udp_address){address, 9}, "a", 1);
+    wire_run_for(0);
+    const struct sent *const sent = wire_take_arp();
+    wire_run_for(4 * S); // it is not there
+    return error || !sent ? 0 : get32(sent->bytes + 38);
+}
+
+Test(dhcp, a_renewed_lease_may_change_the_network)
+{
+    struct said said;
+    struct heard heard;
+    start(1);
+    const uint64_t base_ns = get_lease();
+    struct dx_udp *const udp = wire_open(0, 5004, &heard);
+    cr_assert(eq(u32, next_hop_to(udp, 0xc0000301), ROUTER_IP));
+    run_beside_server(base_ns + 1801 * S);
+    while (take_said(&said))
+        continue;
+    server.netmask = 0xffff0000;
+    server.router = OTHER_IP;
+    give_reply(ACK, said.xid);
+    cr_assert(eq(u32, next_hop_to(udp, 0xc0000301), 0xc0000301));
+    cr_assert(eq(u32, next_hop_to(udp, 0x08080808), OTHER_IP));
+    wire_stop();
+}
+
+Test(dhcp, a_router_that_we_are_ourselves_is_none)
+{
+    struct heard heard;
+    server.router = LEASED_IP;
+    start(1);
+    (void)get_lease();
+    cr_assert(eq(u32, next_hop_to(wire_open(0, 5004, &heard), 0x08080808), 0));
+    wire_stop();
+}
+
+/* The thread was asleep meanwhile. */
+Test(dhcp, a_lease_that_ended_unseen_is_not_renewed_first)
+{
+    struct said said;
+    start(1);
+    (void)get_lease();
+    wire_forget_sent();
+    wire.now_ns += 3700 * S;
+    wire_run_for(S);
+    cr_assert(eq(u32, wire.address, 0));
+    cr_assert(take_said(&said));
+    cr_assert(eq(u32, said.type, DISCOVER));
+    wire_stop();
+}
+
+// RFC 3927, 1.9: not both.
+Test(dhcp, with_a_lease_the_link_local_address_is_anybodys)
+{
+    start(1);
+    wire_run_for(30 * S);
+    const uint32_t link_local = wire.address;
+    cr_assert(eq(u32, link_local >> 16, 0xa9fe));
+    struct said said;
+    do {
+        wire_run_for(S);
+        while (take_said(&said))
+            continue;
+        give_reply(OFFER, said.xid);
+    } while (!take_said(&said));
+    give_reply(ACK, said.xid);
+    wire_run_for(10 * S);
+    cr_assert(eq(u32, wire.address, LEASED_IP));
+    wire_forget_sent();
+    for (uint32_t i = 0; i < 2; i++)
+        wire_give_arp(1, ALL_MACS, OTHER_MAC, link_local, 0, link_local);
+    cr_assert(wire_take() == NULL);
+    cr_assert(eq(u64, wire_counters().arp_conflicts, 0));
+    wire_stop();
+}
+
 // RFC 2131, 3.1, 5: declined, and 10 s of rest.
 Test(dhcp, a_leased_address_that_another_host_has_is_declined)
 {
@@ -654,13 +798,18 @@ Test(dhcp, options_that_lie_about_their_length_are_refused)
             memcpy(bootp + 240, lies[i], 4);
         wire_give_udp(ALL_MACS, SERVER_IP, 67, 0xffffffff, 68, bootp, lies[i][0] == 53 && lies[i][1] ? 242 : 247);
     }
+    uint8_t routers[548]; // five bytes are no list of addresses
+    uint32_t size_of_routers = make_reply(routers, OFFER, said.xid) - 1;
+    memcpy(routers + size_of_routers, (const uint8_t[]){3, 5, 192, 0, 2, 254, 1, 255}, 8);
+    size_of_routers += 8;
+    wire_give_udp(ALL_MACS, SERVER_IP, 67, 0xffffffff, 68, routers, size_of_routers);
     for (uint32_t size = 0; size <= 240; size++) {
         uint8_t bootp[548];
         (void)make_reply(bootp, OFFER, said.xid);
         wire_give_udp(ALL_MACS, SERVER_IP, 67, 0xffffffff, 68, bootp, size);
     }
     cr_assert(not(take_said(&said)));
-    cr_assert(ge(u64, wire_counters().bad_frames, 249));
+    cr_assert(ge(u64, wire_counters().bad_frames, 250));
     wire_stop();
 }
 

@@ -183,6 +183,7 @@ Test(igmp, joining_and_leaving_are_told_twice_within_a_second)
             most_ns = gap_ns > most_ns ? gap_ns : most_ns;
             cr_assert(not(take_told(&told)));
         }
+        cr_assert(eq(u64, wire_counters().igmp_reports, 4));
         wire_stop();
     }
     cr_assert(least_ns > 0 && least_ns < S / 10 && most_ns > S * 9 / 10 && most_ns <= S);
