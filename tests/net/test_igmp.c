@@ -617,6 +617,114 @@ Test(igmp, the_querier_says_how_often_changes_are_told)
     cr_assert(not(take_told(&told)));
 }
 
+// RFC 3376, 4.1.6: 0 stands for no word on it, and the default is 2.
+Test(igmp, a_querier_that_does_not_say_how_often_leaves_it_at_two)
+{
+    struct told told;
+    give_query(ALL_HOSTS, 10, 0, 5, NULL, 0, 12);
+    give_query(ALL_HOSTS, 10, 0, 0, NULL, 0, 12);
+    settle();
+    join(GROUP, 0);
+    wire_run_for(20 * S);
+    cr_assert(take_told(&told));
+    cr_assert(take_told(&told));
+    cr_assert(not(take_told(&told)));
+}
+
+// RFC 3376, 5.2, rule 1: what is told of all sooner needs no further answer.
+Test(igmp, a_query_for_a_group_adds_nothing_to_a_general_answer_that_comes_sooner)
+{
+    struct told told;
+    join(GROUP, 0);
+    settle();
+    give_v3_query(1, 0, NULL, 0);
+    give_v3_query(255, GROUP, NULL, 0);
+    wire_run_for(3200 * S);
+    cr_assert(take_told(&told));
+    expect_record(&told, IS_EX, GROUP, 0);
+    cr_assert(not(take_told(&told)));
+}
+
+// RFC 3376, 5.2, rules 4 and 5, and RFC 2236, 3: a longer time does not put off an answer that waits.
+Test(igmp, of_two_queries_for_a_group_the_sooner_answer_counts)
+{
+    struct told told;
+    for (uint32_t version = 2; version <= 3; version++) {
+        wire_stop();
+        start_version(version, 1);
+        join(GROUP, 0);
+        settle();
+        give_v3_query(1, GROUP, NULL, 0);
+        give_v3_query(255, GROUP, NULL, 0);
+        wire_run_for(100 * MS);
+        cr_assert(take_told(&told));
+        wire_run_for(3200 * S);
+        cr_assert(not(take_told(&told)));
+    }
+}
+
+Test(igmp, lists_of_sources_are_told_without_doubles_and_too_long_ones_as_the_whole_group)
+{
+    struct told told;
+    uint32_t sources[40];
+    for (uint32_t i = 0; i < 40; i++)
+        sources[i] = SOURCE_A + i;
+    const uint32_t doubles[] = {SOURCE_A, SOURCE_B, SOURCE_A};
+    join(GROUP, SOURCE_A);
+    join(GROUP, SOURCE_B);
+    join(GROUP + 1, 0);
+    settle();
+    give_v3_query(10, GROUP, doubles, 3);
+    wire_run_for(1 * S);
+    cr_assert(take_told(&told));
+    expect_record(&told, IS_IN, GROUP, 2);
+    give_v3_query(10, GROUP + 1, sources, 32);
+    wire_run_for(1 * S);
+    cr_assert(take_told(&told));
+    expect_record(&told, IS_IN, GROUP + 1, 32);
+    give_v3_query(10, GROUP + 1, sources, 40);
+    wire_run_for(1 * S);
+    cr_assert(take_told(&told));
+    expect_record(&told, IS_EX, GROUP + 1, 0);
+    give_v3_query(10, GROUP, sources, 40);
+    wire_run_for(1 * S);
+    cr_assert(take_told(&told));
+    expect_record(&told, IS_IN, GROUP, 2);
+}
+
+// RFC 3376, 4.1.12: whatever address of ours it is sent to.
+Test(igmp, a_general_query_to_us_alone_is_answered)
+{
+    struct told told;
+    join(GROUP, 0);
+    settle();
+    uint8_t query[12] = {0x11, 10};
+    put16(query + 2, slow_checksum(query, 12));
+    wire_give_ip(OUR_MAC, PEER_MAC, PEER_IP, OUR_IP, 2, query, 12);
+    wire_run_for(1 * S);
+    cr_assert(take_told(&told));
+    expect_record(&told, IS_EX, GROUP, 0);
+}
+
+// Switches drop reports from 0.0.0.0.
+Test(igmp, without_an_address_nothing_is_told_and_all_of_it_once_there_is_one)
+{
+    wire_start(&(struct dx_net_stack_config){.addressing = DX_NET_LINK_LOCAL});
+    udp = wire_open(0, 5004, &heard);
+    join(GROUP, 0);
+    give_v3_query(1, 0, NULL, 0);
+    wire_run_for(3 * S); // the address is probed
+    const uint32_t sent = wire.sent_count;
+    for (uint32_t i = 0; i < sent; i++)
+        cr_assert(eq(u32, get16(wire.sent[i].bytes + 12), 0x0806));
+    wire_run_for(10 * S);
+    const struct sent *const report = wire_take_ip(2);
+    cr_assert(report != NULL);
+    cr_assert(eq(u32, get32(report->bytes + 26), wire.address));
+    cr_assert(eq(u32, report->bytes[38 + 8], TO_EX));
+    cr_assert(eq(u32, get32(report->bytes + 38 + 12), GROUP));
+}
+
 Test(igmp, queries_that_lie_are_counted_and_not_answered)
 {
     struct told told;

@@ -258,13 +258,19 @@ Test(stack, a_frame_longer_than_ethernet_has_is_dropped)
 
 Test(stack, what_is_for_others_is_counted_and_left)
 {
-    (void)wire_open(0, 5004, &heard);
+    struct dx_udp *const socket = wire_open(0, 5004, &heard);
     wire_give_udp(OTHER_MAC, PEER_IP, 4000, OUR_IP, 5004, "a", 1); // another's MAC
     wire_give_udp(OUR_MAC, PEER_IP, 4000, OTHER_IP, 5004, "a", 1); // another's address
     wire_give_udp(ALL_MACS, PEER_IP, 4000, OUR_IP, 5004, "a", 1);  // RFC 1122, 3.3.6
     wire_give_udp(GROUP_MAC, PEER_IP, 4000, GROUP, 5004, "a", 1);  // a group nobody joined
+    cr_assert(eq(int, dx_udp_join(socket, GROUP + 1, 0), 0));
+    wire_give_udp(OUR_MAC, PEER_IP, 4000, GROUP + 1, 5004, "a", 1); // a group, but to us alone
+    uint8_t own[1514]; // by a loop
+    const uint32_t size = make_udp(own, GROUP_MAC + 1, OUR_IP, 4000, GROUP + 1, 5004, "a", 1);
+    put48(own + 6, OUR_MAC);
+    wire_give(own, size);
     cr_assert(eq(u32, heard.count, 0));
-    cr_assert(eq(u64, wire_counters().not_for_us, 4));
+    cr_assert(eq(u64, wire_counters().not_for_us, 6));
     wire_give_udp(OUR_MAC, PEER_IP, 4000, OUR_IP, 5005, "a", 1);
     cr_assert(eq(u64, wire_counters().no_port, 1));
 }
@@ -429,6 +435,28 @@ Test(stack, a_socket_may_close_itself_and_others_and_open_one_while_it_receives)
     }
     wire_give_udp(GROUP_MAC, PEER_IP, 4000, GROUP, 5004, "a", 1);
     cr_assert(eq(u32, heard.count, 0)); // it came later than the datagram
+    wire_give_udp(GROUP_MAC, PEER_IP, 4000, GROUP, 5004, "a", 1);
+    cr_assert(eq(u32, heard.count, 1));
+}
+
+static void
+open_one_more(void *context, const struct dx_udp_datagram *datagram)
+{
+    (void)datagram;
+    struct dx_udp *const socket = wire_open(GROUP, 5004, context);
+    cr_assert(eq(int, dx_udp_join(socket, GROUP, 0), 0));
+}
+
+Test(stack, a_socket_that_a_datagram_opens_does_not_get_it)
+{
+    const struct dx_udp_config config = {
+        .address = GROUP, .port = 5004, .context = &heard, .received = open_one_more};
+    struct dx_udp *first;
+    cr_assert(eq(int, dx_udp_open(wire.net, &config, &first), 0));
+    cr_assert(eq(int, dx_udp_join(first, GROUP, 0), 0));
+    wire_give_udp(GROUP_MAC, PEER_IP, 4000, GROUP, 5004, "a", 1);
+    cr_assert(eq(u32, heard.count, 0));
+    dx_udp_close(first);
     wire_give_udp(GROUP_MAC, PEER_IP, 4000, GROUP, 5004, "a", 1);
     cr_assert(eq(u32, heard.count, 1));
 }
