@@ -99,8 +99,8 @@ int dx_udp_leave(struct dx_udp *socket, uint32_t group, uint32_t source);
  * Sends a datagram.
  *
  * @return 0; -EMSGSIZE (above DX_UDP_MAX_BYTES), -ENOBUFS (no room in a queue), -ENETDOWN (no link),
- *         -EADDRNOTAVAIL (no address yet, or not the one it is bound to), -ENETUNREACH (no way there; the kernel's
- *         says it of a link and a bound address as well).
+ *         -EADDRNOTAVAIL (no address yet, or not the one it is bound to), -ENETUNREACH (no way there). The kernel
+ *         says -ENETUNREACH of a link and of a bound address too, and without an address it sends from 0.0.0.0.
  *
  * Thread: any, one at a time for a socket, and not while it is closed.  Real-time: yes.  Our own stack: no lock,
  * no system call but what its `send` does; to a neighbour whose MAC is not known yet it waits in a queue, and the
