@@ -147,7 +147,7 @@ dx_net_stack_set_link(struct dx_net_stack *stack, bool is_up, uint64_t now_ns)
 }
 
 uint32_t
-dx_net_stack_address(const struct dx_net_stack *stack)
+dx_net_stack_address(const struct dx_net_stack *stack) DX_REALTIME
 {
     return atomic_load_explicit(&stack->address, memory_order_relaxed);
 }

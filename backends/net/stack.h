@@ -74,8 +74,8 @@ uint64_t dx_net_stack_poll(struct dx_net_stack *stack, uint64_t now_ns);
 /** The cable was plugged in, or out: addresses are obtained anew, groups reported again. */
 void dx_net_stack_set_link(struct dx_net_stack *stack, bool is_up, uint64_t now_ns);
 
-/** The present address; 0: none.  Thread: any. */
-uint32_t dx_net_stack_address(const struct dx_net_stack *stack);
+/** The present address; 0: none.  Thread: any.  Real-time: yes. */
+uint32_t dx_net_stack_address(const struct dx_net_stack *stack) DX_REALTIME;
 
 /** Thread: any. */
 void dx_net_stack_get_counters(const struct dx_net_stack *stack, struct dx_net_stack_counters *ret_counters);

@@ -71,6 +71,12 @@ write32(uint8_t *at, uint32_t value)
 }
 
 static uint32_t
+read32(const uint8_t *at)
+{
+    return read16(at) << 16 | read16(at + 2);
+}
+
+static uint32_t
 sum_of(const uint8_t *at, uint32_t size, uint32_t sum)
 {
     for (uint32_t i = 0; i < size; i++)
@@ -138,6 +144,11 @@ check_sent(void *context, const uint8_t *frame, uint32_t size) DX_REALTIME
     const uint32_t header = (ip[0] & 15u) * 4;
     REQUIRE(read16(frame + 12) == 0x0800 && ip[0] >> 4 == 4 && header >= 20 && read16(ip + 2) == size - 14);
     REQUIRE(sum_of(ip, header, 0) == 0xffff);
+    // From our address, but for DHCP before there is one; and to a group's MAC only what is for a group or for all.
+    const uint32_t from = read32(ip + 12), to = read32(ip + 16);
+    REQUIRE(from ? from == dx_net_stack_address(stack) : ip[9] == 17 && read16(ip + header) == 68);
+    REQUIRE(to != 0 && to != from && to >> 24 != 127 && (to >> 28 < 0xf || to == 0xffffffff));
+    REQUIRE(!(frame[0] & 1) || to >> 28 == 0xe || (ip[9] != 1 && (to & 1)));
     if (ip[9] == 2) {
         REQUIRE(ip[8] == 1 && header == 24 && sum_of(ip + 24, size - 38, 0) == 0xffff);
     } else if (ip[9] == 17) {
