@@ -27,7 +27,7 @@ struct dx_udp_address {
 /* A datagram that came. Borrowed for the call. */
 struct dx_udp_datagram {
     const uint8_t *data;
-    uint32_t size;
+    uint32_t size; // to DX_UDP_MAX_BYTES
     struct dx_udp_address from;
     uint32_t to;          // the address it was sent to: a group, a broadcast, or ours
     uint64_t received_ns; // CLOCK_MONOTONIC: when the transfer or the packet came
@@ -112,7 +112,10 @@ int dx_udp_send(struct dx_udp *socket, const struct dx_udp_address *to, const vo
 /** The network's own address; 0: none.  Thread: any. */
 uint32_t dx_net_address(const struct dx_net *net);
 
-/** Datagrams that came and found no room in a queue of the kernel's; 0 for our own stack, which has none. */
+/**
+ * Datagrams that came and found no room in a queue of the kernel's, or were above DX_UDP_MAX_BYTES. 0 for our own
+ * stack, which has no queue, and counts fragments otherwise.
+ */
 uint64_t dx_net_lost(const struct dx_net *net);
 
 /** Receives what has come, does what is due. @return when to be called next at the latest; UINT64_MAX: never. */

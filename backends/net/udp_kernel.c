@@ -20,7 +20,6 @@
 enum {
     DATAGRAMS = 64,          // of one socket in one poll, so that none starves the others
     RECEIVE_BYTES = 1 << 20, // half a second of eight streams; the kernel may give less
-    LARGEST_BYTES = 1 << 16,
     CLOCKS_APART_NS = 5000,
 };
 
@@ -41,7 +40,7 @@ struct kernel_net {
     uint64_t lost;
     uint64_t next_serial;
     struct kernel_socket sockets[DX_UDP_MAX_SOCKETS];
-    uint8_t bytes[LARGEST_BYTES];
+    uint8_t bytes[DX_UDP_MAX_BYTES];
 };
 
 static struct kernel_net *
@@ -326,7 +325,10 @@ receive(struct kernel_net *kernel, struct kernel_socket *socket)
         .size = (uint32_t)size,
         .from = {ntohl(from.sin_addr.s_addr), ntohs(from.sin_port)},
     };
-    if (take_control(kernel, socket, &message, &datagram))
+    const bool is_here = take_control(kernel, socket, &message, &datagram);
+    if (is_here && message.msg_flags & MSG_TRUNC)
+        kernel->lost++;
+    else if (is_here)
         socket->base.config.received(socket->base.config.context, &datagram);
     return true;
 }

@@ -257,6 +257,25 @@ sources_come_to_who_asked_for_them(void)
     (void)close(peer2);
 }
 
+/* In fragments, which our own stack drops and the kernel puts together. */
+static void
+what_is_longer_than_a_frame_does_not_come(void)
+{
+    struct dx_udp *const udp = open_one((struct dx_udp_config){.port = 5004}, 0);
+    const int peer = peer_socket(PEER_IP, 4000);
+    const uint64_t lost = dx_net_lost(rig.net);
+    static const uint8_t data[3000];
+    peer_send(peer, OUR_IP, 5004, data, sizeof data);
+    peer_send(peer, OUR_IP, 5004, data, DX_UDP_MAX_BYTES + 1);
+    peer_send(peer, OUR_IP, 5004, data, DX_UDP_MAX_BYTES);
+    let_pass();
+    CHECK_EQ(heard[0].count, 1);
+    CHECK_EQ(heard[0].size, DX_UDP_MAX_BYTES);
+    CHECK_EQ(dx_net_lost(rig.net) - lost, rig.cable == CABLE_KERNEL ? 2 : 0); // the stack counts them as fragments
+    dx_udp_close(udp);
+    (void)close(peer);
+}
+
 static void
 what_is_sent_to_a_group_comes_back_to_who_asked_for_it(void)
 {
@@ -384,8 +403,10 @@ main(int argc, char **argv)
     RUN(service_class_and_time_to_live_are_on_the_wire);
     RUN(broadcasts_go_both_ways);
     RUN(ports_are_refused_alike);
-    if (rig.cable == CABLE_KERNEL) {
+    if (rig.cable == CABLE_KERNEL)
         RUN(what_is_lost_is_counted);
+    RUN(what_is_longer_than_a_frame_does_not_come);
+    if (rig.cable == CABLE_KERNEL) {
         RUN(an_interface_that_is_not_there_is_named);
     }
     rig_stop();
