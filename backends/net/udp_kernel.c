@@ -164,7 +164,9 @@ static void
 close_socket(struct dx_udp *base)
 {
     struct kernel_socket *const socket = (struct kernel_socket *)base;
-    (void)close(socket->fd); // leaves the groups, and epoll's set
+    // By its number: were a child to hold it open, closing would not take it out of epoll's set.
+    (void)epoll_ctl(kernel_of(base->net)->epoll_fd, EPOLL_CTL_DEL, socket->fd, NULL);
+    (void)close(socket->fd); // leaves the groups
     socket->fd = -1;
 }
 

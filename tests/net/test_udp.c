@@ -8,8 +8,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct heard {
@@ -379,6 +382,27 @@ what_is_lost_is_counted(void)
     (void)close(peer);
 }
 
+/* What a child of ours still holds open is closed all the same: nothing of it wakes who waits. */
+static void
+a_closed_socket_is_silent_though_a_child_has_it(void)
+{
+    struct dx_udp *const udp = open_one((struct dx_udp_config){.port = 5004}, 0);
+    const int peer = peer_socket(PEER_IP, 4000);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+        for (;;)
+            (void)pause();
+    dx_udp_close(udp);
+    peer_send(peer, OUR_IP, 5004, "a", 1);
+    struct pollfd fd = {.fd = dx_net_fd(rig.net), .events = POLLIN};
+    const int ready = poll(&fd, 1, 50);
+    (void)kill(child, SIGKILL);
+    (void)waitpid(child, NULL, 0);
+    CHECK_EQ(ready, 0);
+    (void)close(peer);
+}
+
 static void
 an_interface_that_is_not_there_is_named(void)
 {
@@ -407,6 +431,7 @@ main(int argc, char **argv)
         RUN(what_is_lost_is_counted);
     RUN(what_is_longer_than_a_frame_does_not_come);
     if (rig.cable == CABLE_KERNEL) {
+        RUN(a_closed_socket_is_silent_though_a_child_has_it);
         RUN(an_interface_that_is_not_there_is_named);
     }
     rig_stop();
