@@ -218,6 +218,21 @@ Test(arp, in_a_full_table_the_one_longest_not_confirmed_makes_room)
     cr_assert(not(is_known(0xc0000211)));
 }
 
+Test(arp, a_neighbour_that_nobody_uses_is_forgotten_without_a_question)
+{
+    wire_give_arp(1, ALL_MACS, PEER_MAC, PEER_IP, 0, OUR_IP);
+    wire_forget_sent();
+    wire_run_for(60 * S - 1);
+    cr_assert(is_known(PEER_IP)); // used, just before
+    wire_give_arp(1, ALL_MACS, OTHER_MAC, OTHER_IP, 0, OUR_IP);
+    wire_forget_sent();
+    wire_run_for(100 * S);
+    const struct sent *sent;
+    while ((sent = wire_take()))
+        expect_arp(sent, 1, PEER_MAC, OUR_IP, PEER_IP);
+    cr_assert(not(is_known(OTHER_IP)));
+}
+
 // RFC 826 would write down whoever asks; of another network it could never be sent to.
 Test(arp, strangers_of_other_networks_are_answered_and_not_written_down)
 {

@@ -132,6 +132,33 @@ Test(link_local, an_address_that_another_host_has_or_probes_for_is_left_for_the_
     wire_stop();
 }
 
+// RFC 3927, 2.2.1: neither who looks for it nor who probes for another one.
+Test(link_local, questions_about_the_address_are_no_conflict)
+{
+    start(1);
+    const uint32_t address = about(next_probe(0));
+    wire_give_arp(1, ALL_MACS, OTHER_MAC, PEER_IP, 0, address);
+    wire_give_arp(1, ALL_MACS, OTHER_MAC, 0, 0, address + 1);
+    wire_run_for(10 * S);
+    cr_assert(eq(u32, wire.address, address));
+    cr_assert(eq(u64, wire_counters().arp_conflicts, 0));
+    wire_stop();
+}
+
+Test(link_local, its_network_is_169_254_and_has_a_broadcast)
+{
+    start(1);
+    wire_run_for(30 * S);
+    wire_forget_sent();
+    struct heard heard = {0};
+    struct dx_udp *const udp = wire_open(0, 5004, &heard);
+    cr_assert(eq(int, dx_udp_send(udp, &(struct dx_udp_address){0xa9feffff, 9}, "a", 1), 0));
+    cr_assert(eq(u64, get48(wire_take()->bytes), ALL_MACS));
+    wire_give_udp(ALL_MACS, 0xa9fe0505, 4000, 0xa9feffff, 5004, "a", 1);
+    cr_assert(eq(u32, heard.count, 1));
+    wire_stop();
+}
+
 /* A bridge may send it on with its own MAC in front. */
 Test(link_local, our_own_probe_come_back_from_another_mac_is_no_conflict)
 {
