@@ -116,13 +116,17 @@ link_local_candidate(uint64_t mac, uint32_t number)
     return (uint32_t)(FIRST_CANDIDATE + (z ^ (z >> 31)) % CANDIDATES);
 }
 
+uint64_t
+dx_address_rest(const struct dx_net_stack *stack, uint64_t usual_ns)
+{
+    return stack->conflicts > MAX_CONFLICTS ? rate_limit_interval_ns : usual_ns;
+}
+
 static void
 try_link_local(struct dx_net_stack *stack)
 {
-    const uint64_t wait_ns =
-        stack->conflicts > MAX_CONFLICTS ? rate_limit_interval_ns : dx_net_random(stack, probe_wait_ns);
     start_probing(stack, &stack->claims[CLAIM_LINK_LOCAL], link_local_candidate(stack->mac, stack->candidate),
-                  PROBE_NUM, wait_ns);
+                  PROBE_NUM, dx_address_rest(stack, dx_net_random(stack, probe_wait_ns)));
 }
 
 void
@@ -209,15 +213,15 @@ dx_address_poll(struct dx_net_stack *stack)
 static void
 lose(struct dx_net_stack *stack, struct dx_claim *claim)
 {
+    // What was held in peace for long was no part of a row of conflicts.
+    if (claim->state != CLAIM_PROBING && stack->now_ns - claim->held_ns >= rate_limit_interval_ns)
+        stack->conflicts = 0;
+    stack->conflicts++;
     if (claim == &stack->claims[CLAIM_CONFIGURED]) {
         drop_claim(stack, claim, "another host has the leased address");
         dx_dhcp_checked(stack, false);
         return;
     }
-    // What was held in peace for long was no part of a row of conflicts.
-    if (claim->state != CLAIM_PROBING && stack->now_ns - claim->held_ns >= rate_limit_interval_ns)
-        stack->conflicts = 0;
-    stack->conflicts++;
     stack->candidate++;
     drop_claim(stack, claim, "another host has the link-local address");
     try_link_local(stack);

@@ -323,5 +323,5 @@ dx_dhcp_checked(struct dx_net_stack *stack, bool is_ours)
     dhcp->state = DHCP_INIT;
     dhcp->elapsed_s = 0;
     send_message(stack, DX_DHCP_DECLINE, dhcp->address, dhcp->server);
-    begin_anew(stack, declined_wait_ns);
+    begin_anew(stack, dx_address_rest(stack, declined_wait_ns));
 }

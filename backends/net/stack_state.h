@@ -180,7 +180,8 @@ struct dx_net_stack {
     uint32_t echo_tokens;
     uint64_t echo_ns; // when a token was added
     struct dx_claim claims[CLAIMS];
-    uint32_t conflicts, candidate; // of link-local addresses
+    uint32_t conflicts; // in a row
+    uint32_t candidate; // the number of the link-local address
     struct dx_dhcp dhcp;
     struct dx_igmp igmp;
     uint64_t next_serial;
@@ -260,6 +261,8 @@ void dx_address_drop(struct dx_net_stack *stack, const char *how);
 /** Takes over what the claims say, and DHCP about the network. */
 void dx_address_choose(struct dx_net_stack *stack, const char *how);
 void dx_address_start_link_local(struct dx_net_stack *stack);
+/** How long to wait before another address is tried: as usual, or longer after many conflicts. */
+uint64_t dx_address_rest(const struct dx_net_stack *stack, uint64_t usual_ns);
 
 /* dhcp.c */
 void dx_dhcp_start(struct dx_net_stack *stack);

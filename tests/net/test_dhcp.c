@@ -654,6 +654,36 @@ Test(dhcp, a_leased_address_that_another_host_has_is_declined)
     wire_stop();
 }
 
+// RFC 5227, 2.1.1: MAX_CONFLICTS 10, RATE_LIMIT_INTERVAL 60 s. A router may answer every question there is.
+Test(dhcp, where_every_address_is_taken_one_a_minute_is_declined)
+{
+    start(1);
+    uint32_t declines = 0;
+    uint64_t declined_ns = 0;
+    for (uint32_t i = 0; i < 18000; i++) { // half an hour
+        wire_run_for(S / 10);
+        struct said said;
+        const struct sent *sent;
+        while ((sent = wire_take())) {
+            if (get16(sent->bytes + 12) == 0x0806 && get32(sent->bytes + 38) == LEASED_IP) {
+                wire_give_arp(2, OUR_MAC, OTHER_MAC, LEASED_IP, OUR_MAC, 0);
+            } else if (get16(sent->bytes + 12) == 0x0800) {
+                wire.taken--;
+                cr_assert(take_said(&said));
+                if (said.type == DECLINE) {
+                    if (++declines > 11)
+                        cr_assert(ge(u64, said.at_ns - declined_ns, 60 * S));
+                    declined_ns = said.at_ns;
+                } else {
+                    give_reply(said.type == DISCOVER ? OFFER : ACK, said.xid);
+                }
+            }
+        }
+    }
+    cr_assert(declines > 30 && declines < 45, "%u declines", declines);
+    wire_stop();
+}
+
 Test(dhcp, options_may_be_in_the_fields_for_names)
 {
     struct said said;
