@@ -160,10 +160,7 @@ look_at_time(struct dx_net_stack *stack)
         renew(stack);
         break;
     case DHCP_REBINDING:
-        if (stack->now_ns >= dhcp->expiry_ns)
-            lose_lease(stack, "the lease has expired", 0);
-        else
-            renew(stack);
+        renew(stack);
         break;
     case DHCP_OFF:
     case DHCP_CHECKING: // address.c will say
@@ -178,7 +175,7 @@ dx_dhcp_poll(struct dx_net_stack *stack)
     struct dx_dhcp *const dhcp = &stack->dhcp;
     if (dhcp->state == DHCP_OFF)
         return NEVER;
-    // Time may have jumped: a lease that ended meanwhile is not renewed first.
+    // First: time may have jumped, and a lease that ended meanwhile is not renewed.
     if (dhcp->state >= DHCP_BOUND && stack->now_ns >= dhcp->expiry_ns)
         lose_lease(stack, "the lease has expired", 0);
     if (dhcp->due_ns <= stack->now_ns)
