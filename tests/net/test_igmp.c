@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <errno.h>
 #include <string.h>
 
 enum { IS_IN = 1, IS_EX, TO_IN, TO_EX, ALLOW, BLOCK };
@@ -22,6 +23,7 @@ static struct dx_udp *udp;
 static void
 start_version(uint32_t version, uint64_t seed)
 {
+    memset(&heard, 0, sizeof heard);
     wire_start(&(struct dx_net_stack_config){.igmp_version = version, .seed = seed});
     udp = wire_open(0, 5004, &heard);
     wire_run_for(10 * S);
@@ -443,6 +445,43 @@ Test(igmp, more_groups_than_a_report_holds_are_told_in_several)
     }
     cr_assert(eq(u32, groups, 63));
     cr_assert(eq(u32, reports, 2)); // 2520 bytes of records, 1468 a report
+}
+
+Test(igmp, groups_and_sources_that_were_left_make_room_for_others)
+{
+    for (uint32_t i = 0; i < 200; i++) {
+        join(GROUP + i, 0);
+        leave(GROUP + i, 0);
+        wire_run_for(1 * S);
+    }
+    for (uint32_t i = 0; i < 200; i++) {
+        join(GROUP, SOURCE_A + i);
+        leave(GROUP, SOURCE_A + i);
+        wire_run_for(1 * S);
+    }
+    cr_assert(eq(u32, wire.filter_count, 1));
+}
+
+// 16 of a group, whose ever they are; those that were just left count until that is told.
+Test(igmp, more_sources_of_a_group_than_there_may_be_are_refused)
+{
+    struct dx_udp *sockets[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        sockets[i] = wire_open(GROUP, 5004, &heard);
+        for (uint32_t j = 0; j < 8; j++)
+            cr_assert(eq(int, dx_udp_join(sockets[i], GROUP, SOURCE_A + 8 * i + j), i < 2 ? 0 : -ENOBUFS));
+    }
+    cr_assert(eq(int, dx_udp_join(sockets[2], GROUP, SOURCE_A), 0)); // is there already
+    cr_assert(eq(int, dx_udp_leave(sockets[1], GROUP, SOURCE_A + 8), 0));
+    cr_assert(eq(int, dx_udp_join(sockets[2], GROUP, SOURCE_A + 16), -ENOBUFS));
+    settle();
+    cr_assert(eq(int, dx_udp_join(sockets[2], GROUP, SOURCE_A + 16), 0));
+    dx_udp_close(sockets[0]);
+    settle();
+    wire_give_udp(GROUP_MAC, SOURCE_A + 1, 4000, GROUP, 5004, "a", 1);
+    cr_assert(eq(u32, heard.count, 0));
+    wire_give_udp(GROUP_MAC, SOURCE_A + 16, 4000, GROUP, 5004, "a", 1);
+    cr_assert(eq(u32, heard.count, 1));
 }
 
 // RFC 2236, 3 and 8.10: at once, and once more within 10 s; one leave to all routers.
