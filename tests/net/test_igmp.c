@@ -574,6 +574,27 @@ Test(igmp, a_version_1_querier_is_spoken_to_in_version_1)
     leave(GROUP, 0);
     wire_run_for(20 * S);
     cr_assert(not(take_told(&told)));
+    wire_run_for(230 * S); // 260 s after it was heard
+    join(GROUP, 0);
+    wire_run_for(0);
+    cr_assert(take_told(&told));
+    expect_record(&told, TO_EX, GROUP, 0);
+}
+
+// RFC 3376, 7.2.1: what is left to repeat is not repeated in another version; the query is answered.
+Test(igmp, another_version_ends_the_repetitions)
+{
+    struct told told;
+    join(GROUP, 0);
+    wire_run_for(0);
+    cr_assert(take_told(&told));
+    expect_record(&told, TO_EX, GROUP, 0);
+    wire_run_for(1);
+    give_v2_query(100, 0);
+    wire_run_for(60 * S);
+    cr_assert(take_told(&told));
+    cr_assert(eq(u32, told.type, 0x16));
+    cr_assert(not(take_told(&told)));
 }
 
 Test(igmp, a_configured_version_stays)
