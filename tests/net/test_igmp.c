@@ -714,12 +714,14 @@ Test(igmp, of_two_queries_for_a_group_the_sooner_answer_counts)
         start_version(version, 1);
         join(GROUP, 0);
         settle();
-        give_v3_query(1, GROUP, NULL, 0);
-        give_v3_query(255, GROUP, NULL, 0);
-        wire_run_for(100 * MS);
-        cr_assert(take_told(&told));
-        wire_run_for(3200 * S);
-        cr_assert(not(take_told(&told)));
+        for (uint32_t i = 0; i < 2; i++) {
+            give_v3_query(i ? 255 : 1, GROUP, NULL, 0);
+            give_v3_query(i ? 1 : 255, GROUP, NULL, 0);
+            wire_run_for(100 * MS);
+            cr_assert(take_told(&told));
+            wire_run_for(3200 * S);
+            cr_assert(not(take_told(&told)));
+        }
     }
 }
 

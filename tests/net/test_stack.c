@@ -522,6 +522,22 @@ Test(stack, a_ping_of_every_size_is_answered)
     }
 }
 
+Test(stack, a_ping_with_a_wrong_sum_or_of_another_kind_is_not_answered)
+{
+    wire_run_for(10 * S);
+    wire_forget_sent();
+    for (uint32_t bit = 0; bit < 64; bit++) {
+        uint8_t echo[8] = {8, 0, 0xf7, 0xff};
+        echo[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        wire_give_ip(OUR_MAC, PEER_MAC, PEER_IP, OUR_IP, 1, echo, sizeof echo);
+    }
+    uint8_t reply[8] = {0, 0, 0xff, 0xff}, coded[8] = {8, 1, 0xf7, 0xfe};
+    wire_give_ip(OUR_MAC, PEER_MAC, PEER_IP, OUR_IP, 1, reply, sizeof reply);
+    wire_give_ip(OUR_MAC, PEER_MAC, PEER_IP, OUR_IP, 1, coded, sizeof coded);
+    cr_assert(wire_take() == NULL);
+    cr_assert(eq(u64, wire_counters().bad_checksums, 48)); // the other bits make it another kind
+}
+
 // RFC 1122, 3.2.2.6 lets a host keep silent there, and an amplifier would not.
 Test(stack, pings_of_all_and_of_groups_are_not_answered)
 {
