@@ -38,7 +38,8 @@ rtp_peer check /tmp/recorded 960 || fail "the recording"
 say "it tells what it has seen"
 dextral get --json $uid property netw >/tmp/seen || fail "property netw: $(cat /tmp/seen)"
 cat /tmp/seen
-for number in '"PacketsReceived": *[1-9][0-9]' '"FramesSent": *[1-9][0-9]' '"FramesBad": *0,*$'; do
+for number in '"PacketsReceived": *[1-9][0-9]' '"FramesSent": *[1-9][0-9]' '"FramesBad": *0,*$' '"AddressConflicts": *0,*$' \
+    '"ChecksumsBad": *0,*$'; do
     grep -q "$number" /tmp/seen || fail "it has not seen $number"
 done
 

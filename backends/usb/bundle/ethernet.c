@@ -247,10 +247,12 @@ get_status(IOUserAudioCustomProperty *property, OSObjectPtr qualifier, OSObjectP
         return kIOReturnNotReady; // it is being taken down
     const struct dx_nic_counters *counters = network_counters(ethernet->network);
     const struct in_addr address = {htonl(network_address(ethernet->network))};
+    struct dx_net_stack_counters stack;
+    network_get_stack_counters(ethernet->network, &stack);
     char text[INET_ADDRSTRLEN] = "";
     if (address.s_addr)
         (void)inet_ntop(AF_INET, &address, text, sizeof text);
-    OSDictionary *status = OSDictionaryCreate(8);
+    OSDictionary *status = OSDictionaryCreate(10);
     const bool is_whole =
         status && OSDictionarySetStringValue(status, "Address", text) &&
         OSDictionarySetUInt64Value(status, "PacketsReceived", read_counter(&packets->received)) &&
@@ -260,7 +262,9 @@ get_status(IOUserAudioCustomProperty *property, OSObjectPtr qualifier, OSObjectP
         OSDictionarySetUInt64Value(status, "FramesSent", read_counter(&counters->sent)) &&
         OSDictionarySetUInt64Value(status, "FramesDropped", read_counter(&counters->dropped)) &&
         OSDictionarySetUInt64Value(status, "FramesBad",
-                                   read_counter(&counters->bad_headers) + read_counter(&counters->bad_lengths));
+                                   read_counter(&counters->bad_headers) + read_counter(&counters->bad_lengths)) &&
+        OSDictionarySetUInt64Value(status, "AddressConflicts", stack.arp_conflicts) &&
+        OSDictionarySetUInt64Value(status, "ChecksumsBad", stack.bad_checksums);
     if (!is_whole) {
         OSObjectRelease(status);
         return kIOReturnNoMemory;

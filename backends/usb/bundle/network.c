@@ -3,7 +3,6 @@
 
 #include "backends/usb/bundle/network.h"
 
-#include "backends/net/stack.h"
 #include "backends/usb/adapter.h"
 #include "backends/usb/usb.h"
 
@@ -284,11 +283,23 @@ network_chip(const struct network *network)
     return dx_adapter_info(network->adapter)->chip;
 }
 
+/* relaxed: whoever has a network has it from network_open(), which has made the stack. */
+static const struct dx_net_stack *
+stack_of(const struct network *network)
+{
+    return atomic_load_explicit(&network->stack, memory_order_relaxed);
+}
+
 uint32_t
 network_address(const struct network *network)
 {
-    /* relaxed: whoever has a network has it from network_open(), which has made the stack. */
-    return dx_net_stack_address(atomic_load_explicit(&network->stack, memory_order_relaxed));
+    return dx_net_stack_address(stack_of(network));
+}
+
+void
+network_get_stack_counters(const struct network *network, struct dx_net_stack_counters *ret_counters)
+{
+    dx_net_stack_get_counters(stack_of(network), ret_counters);
 }
 
 const struct dx_nic_counters *

@@ -4,6 +4,7 @@
 #ifndef DX_USB_BUNDLE_NETWORK_H
 #define DX_USB_BUNDLE_NETWORK_H
 
+#include "backends/net/stack.h"
 #include "backends/usb/bundle/packets.h"
 #include "backends/usb/bundle/settings.h"
 #include "backends/usb/nic.h"
@@ -43,5 +44,8 @@ uint32_t network_address(const struct network *network);
 
 /** What the adapter counts.  Alive as long as the network. */
 const struct dx_nic_counters *network_counters(const struct network *network);
+
+/** What the stack above it counts.  Thread: any. */
+void network_get_stack_counters(const struct network *network, struct dx_net_stack_counters *ret_counters);
 
 #endif /* DX_USB_BUNDLE_NETWORK_H */
