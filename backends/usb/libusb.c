@@ -506,8 +506,9 @@ open_backend(struct libusb_backend *backend, char why[256])
     struct usbdevfs_connectinfo info;
     backend->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (backend->wake_fd < 0) {
-        (void)snprintf(why, 256, "%s: eventfd: %s", backend->device.path, strerror(errno));
-        return -errno;
+        const int error = -errno; // of eventfd(): what makes the sentence may set another
+        (void)snprintf(why, 256, "%s: eventfd: %s", backend->device.path, strerror(-error));
+        return error;
     }
     if (ioctl(backend->fd, USBDEVFS_CONNECTINFO, &info) < 0) {
         const int error = errno == ENOTTY || errno == EINVAL ? -EINVAL : -errno;
