@@ -20,6 +20,7 @@
 
 #define MAX_INTERFACES 32u
 #define MAX_POLLED 8u // libusb has three: its own event, its timer, the device
+#define GOING_NS 1000000 // between two looks at a device that is being taken away
 #define MAX_DESCRIPTOR_BYTES (18u + DX_USB_MAX_CONFIGURATIONS * 65536u)
 
 struct libusb_backend {
@@ -261,10 +262,25 @@ time_until(struct libusb_backend *backend, uint64_t deadline_ns)
                              .tv_nsec = (long)(left_ns % 1000000000u)};
 }
 
+/*
+ * Unplugged, but the kernel has still to take the device from its file: until then poll() ends at once, and libusb does nothing
+ * about it. The kernel's thread that does it may need this CPU, and a real-time thread that never waits would keep it away.
+ */
+static bool
+is_being_taken_away(const struct libusb_backend *backend)
+{
+    for (nfds_t i = 1; i < backend->polled_count; i++) {
+        if (backend->polled[i].fd == backend->fd && (backend->polled[i].revents & (POLLHUP | POLLERR)) == POLLHUP)
+            return true;
+    }
+    return false;
+}
+
 /* libusb would wait by itself, but wakes by a lock: a poll() before it wakes by a write. */
 static int
 pump(struct dx_usb_device *device, uint64_t deadline_ns)
 {
+    static const struct timespec moment = {.tv_nsec = GOING_NS};
     struct libusb_backend *const backend = backend_of(device);
     struct timeval now = {0};
     /* relaxed: both are this thread's own facts, but for submits under way, which wake it. */
@@ -272,10 +288,13 @@ pump(struct dx_usb_device *device, uint64_t deadline_ns)
         atomic_load_explicit(&backend->in_flight, memory_order_relaxed) == 0)
         return -ENODEV;
     const struct timespec timeout = time_until(backend, deadline_ns);
-    if (ppoll(backend->polled, backend->polled_count, &timeout, NULL) > 0 && backend->polled[0].revents) {
+    const bool has_news = ppoll(backend->polled, backend->polled_count, &timeout, NULL) > 0;
+    if (has_news && backend->polled[0].revents) {
         uint64_t wakes;
         (void)!read(backend->wake_fd, &wakes, sizeof wakes); // it does not block
     }
+    if (has_news && is_being_taken_away(backend))
+        (void)nanosleep(&moment, NULL); // sooner is fine
     (void)libusb_handle_events_timeout_completed(backend->context, &now, NULL); // what fails is told by transfers
     return 0;
 }
