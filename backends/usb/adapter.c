@@ -31,7 +31,7 @@
 #define DEFAULT_LINK_INTERVAL_MS 1000u
 
 enum lane_state {
-    LANE_OFF,        // not started, or there is no such endpoint, or no device
+    LANE_OFF,        // not started, stopped, or there is no such endpoint
     LANE_RUNNING,
     LANE_DRAINING,   // an error: what is under way is to come back, and a rest to be over
     LANE_RECOVERING, // the request thread clears the halt
@@ -214,7 +214,10 @@ cancel_lane(struct lane *lane)
     }
 }
 
-/* A transfer did not end well. One such error is passed over; a halt, and errors that repeat, need the request thread. */
+/*
+ * A transfer did not end well. One such error is passed over; a halt, and errors that repeat, need the request thread. So does
+ * -ENODEV: transfers end with it when the machine goes to sleep, too. That a device has gone is for pump() to say.
+ */
 static void
 fail_lane(struct lane *lane, int status)
 {
@@ -223,10 +226,6 @@ fail_lane(struct lane *lane, int status)
         lane->adapter->ops->reset_framing(lane->adapter->nic);
     if (lane->state != LANE_RUNNING)
         return; // it is being seen to already
-    if (status == -ENODEV) {
-        lane->state = LANE_OFF; // pump() will say so as well
-        return;
-    }
     lane->errors++;
     if (!is_halted && lane->errors == 1)
         return;
@@ -404,7 +403,7 @@ step_recovery(struct lane *lane, uint64_t now)
     if (recovered == RECOVERY_ASKED)
         return UINT64_MAX; // it will wake us
     if (recovered < 0) {
-        lane->state = recovered == -ENODEV ? LANE_OFF : LANE_DRAINING;
+        lane->state = LANE_DRAINING;
         lane->resume_ns = now + REST_NS;
         return lane->resume_ns;
     }

@@ -205,12 +205,47 @@ plug_cable(struct rig *rig, bool is_up)
         dx_usb_model_set_link(rig->device, is_up);
 }
 
+/* ---- a device whose transfers end with -ENODEV though it is there, as usbfs has it where the machine goes to sleep ---- */
+
+#define FLUSHED (-ESHUTDOWN) // the model's word for it
+#define FLUSHED_AT_ONCE 10u
+
+static const struct dx_usb_ops *model_ops; // set before there are threads
+static struct dx_usb_ops flushing_ops;
+static void (*_Atomic flushed[3])(struct dx_usb_transfer *transfer); // of the adapter: bulk in, bulk out, interrupt
+
+static size_t
+kind_of(const struct dx_usb_transfer *transfer)
+{
+    return transfer->kind == DX_USB_INTERRUPT ? 2 : transfer->endpoint & DX_USB_IN ? 0 : 1;
+}
+
+static void
+complete_flushed(struct dx_usb_transfer *transfer)
+{
+    if (transfer->status == FLUSHED)
+        transfer->status = -ENODEV;
+    atomic_load_explicit(&flushed[kind_of(transfer)], memory_order_relaxed)(transfer); // the same for all adapters
+}
+
+static int
+submit_flushed(struct dx_usb_device *device, struct dx_usb_transfer *transfer)
+{
+    if (transfer->kind != DX_USB_CONTROL && transfer->completed != complete_flushed) {
+        atomic_store_explicit(&flushed[kind_of(transfer)], transfer->completed, memory_order_relaxed); // as above
+        transfer->completed = complete_flushed;
+    }
+    return model_ops->submit(device, transfer);
+}
+
 static int
 make_fault(void *context, const struct dx_usb_transfer *transfer)
 {
     struct rig *const rig = context;
-    (void)transfer;
-    if (atomic_fetch_add_explicit(&rig->transfers, 1, memory_order_relaxed) != rig->fault_at)
+    if (rig->fault == FLUSHED && transfer->kind == DX_USB_CONTROL)
+        return 0;
+    const uint32_t number = atomic_fetch_add_explicit(&rig->transfers, 1, memory_order_relaxed);
+    if (number < rig->fault_at || number - rig->fault_at >= (rig->fault == FLUSHED ? FLUSHED_AT_ONCE : 1))
         return 0;
     atomic_store_explicit(&rig->is_reached, true, memory_order_release);
     return rig->fault;
@@ -272,6 +307,8 @@ open_rig(struct rig *rig, const struct kind *kind, int fault, uint32_t fault_at,
         close_remote(rig);
         return -ENODEV;
     }
+    if (fault == FLUSHED)
+        rig->device->ops = &flushing_ops;
     error = dx_adapter_open(rig->device, &config, &rig->adapter, why);
     if (error < 0) {
         if (error != fault)
@@ -670,7 +707,7 @@ try_everywhere(const struct kind *kind, int fault)
     const uint32_t places = get(&campaign.whole);
     (void)fprintf(stderr, "  %s%s: fault %d at each of %u transfers\n", kind->name,
                   kind->is_remote ? " behind USB/IP" : "", fault, places);
-    CHECK(places > 20); // requests, transfers of both directions, notifications
+    CHECK(places > (fault == FLUSHED ? 12 : 20)); // requests, unless FLUSHED; transfers of both directions, notifications
 }
 
 static void
@@ -680,6 +717,20 @@ a_fault_at_any_transfer_is_recovered_from(void)
     for (size_t i = 0; i < KINDS; i++) {
         for (size_t j = 0; j < sizeof faults / sizeof faults[0]; j++)
             try_everywhere(&kinds[i], faults[j]);
+    }
+}
+
+static void
+transfers_that_end_while_the_device_stays_are_made_anew(void)
+{
+    for (size_t i = 0; i < KINDS && !kinds[i].is_remote; i++) {
+        struct rig rig;
+        open_good(&rig, &kinds[i]);
+        model_ops = rig.device->ops;
+        close_rig(&rig);
+        flushing_ops = *model_ops;
+        flushing_ops.submit = submit_flushed;
+        try_everywhere(&kinds[i], FLUSHED);
     }
 }
 
@@ -698,5 +749,6 @@ main(void)
     RUN(a_device_that_no_driver_takes_stays_the_callers);
     RUN(unplugged_in_the_midst_of_traffic_is_told_once);
     RUN(a_fault_at_any_transfer_is_recovered_from);
+    RUN(transfers_that_end_while_the_device_stays_are_made_anew);
     return 0;
 }
