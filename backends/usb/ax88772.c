@@ -136,6 +136,7 @@ struct ax88772 {
     uint8_t hash[8];
     uint16_t rx_control, medium; // as written
     struct dx_nic_link link;
+    bool is_link_old; // it may have been gone since it was read: another speed is possible
 
     /* The wire thread's. */
     bool was_notified;
@@ -424,9 +425,11 @@ take_link(struct ax88772 *ax, const struct port *port)
     const uint16_t medium = medium_of_link(&link, partner);
     if (medium != ax->medium)
         error = write_medium(ax, port, medium);
-    if (!error)
-        ax->link = link;
-    return error;
+    if (error)
+        return error;
+    ax->link = link;
+    ax->is_link_old = false;
+    return 0;
 }
 
 static int
@@ -440,7 +443,10 @@ lose_link(struct ax88772 *ax, const struct port *port)
     return error;
 }
 
-/* That the link is down is kept until it has been read, so that a short gap shows in the first of two readings. */
+/*
+ * That the link is down is kept until it has been read, so that a short gap shows in the first of two readings. It shows once:
+ * after an error, whose answer may have been the one, speed and duplex are read again.
+ */
 static int
 ax88772_poll_link(void *nic, struct dx_usb_device *device, struct dx_nic_link *link)
 {
@@ -448,13 +454,14 @@ ax88772_poll_link(void *nic, struct dx_usb_device *device, struct dx_nic_link *l
     const struct port port = {device, NULL};
     uint16_t status = 0;
     int error = read_phy(ax, &port, ax->phy, BMSR, &status);
-    const bool was_down = !(status & BMSR_LINK);
+    const bool was_down = !(status & BMSR_LINK); // or nobody knows
+    ax->is_link_old = ax->is_link_old || was_down;
     if (!error && was_down)
         error = read_phy(ax, &port, ax->phy, BMSR, &status);
     if (error)
         return error;
     const bool is_up = status & BMSR_LINK && status & BMSR_NEGOTIATED;
-    if (is_up && (was_down || !ax->link.is_up))
+    if (is_up && (ax->is_link_old || !ax->link.is_up))
         error = take_link(ax, &port);
     else if (!is_up && ax->link.is_up)
         error = lose_link(ax, &port);
