@@ -150,7 +150,7 @@ describe(const struct dx_cdc *cdc, const struct dx_usb_setting *control, const s
     info->notify_endpoint = control->interrupt_in.address;
     info->notify_packet = control->interrupt_in.packet;
     info->max_frame = cdc->max_frame;
-    info->filter_count = 0; // all groups come through: dx_cdc_set_filter()
+    info->filter_count = cdc->filter_count < MOST_LISTED ? cdc->filter_count : MOST_LISTED;
 }
 
 /* One function, which begins with its control interface. */

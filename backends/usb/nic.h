@@ -50,7 +50,7 @@ struct dx_nic_info {
     uint32_t out_transfer; // the most that frame() writes
     uint32_t in_count;     // transfers to keep in flight
     uint32_t max_frame;    // bytes, without FCS
-    uint32_t filter_count; // how many groups it filters exactly or by hash; 0: it lets all through, or none
+    uint32_t filter_count; // how many groups it can be told; for more, all are let through
 };
 
 /*

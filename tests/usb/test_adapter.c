@@ -66,6 +66,9 @@ struct rig {
     _Atomic bool wants_filter;
     uint8_t groups[80][6];
     uint32_t group_count;
+    _Atomic uint32_t listed; // groups of the last list that a CDC model took
+    _Atomic uint32_t packet_filter; // and its last packet filter
+    uint8_t list[80][6];
 };
 
 static uint64_t
@@ -265,6 +268,22 @@ note_link(void *context, const struct dx_nic_link *link)
     atomic_store_explicit(&rig->is_up, link->is_up, memory_order_relaxed);
 }
 
+/* On the thread that runs the model. */
+static void
+note_filter(void *context, const struct dx_usb_setup *setup, const uint8_t *data, int result)
+{
+    struct rig *const rig = context;
+    if (setup->request_type != 0x21 || result < 0)
+        return;
+    if (setup->request == 0x40) { // SetEthernetMulticastFilters
+        CHECK(setup->length == 6 * setup->value && setup->length <= sizeof rig->list);
+        memcpy(rig->list, data, setup->length);
+        atomic_store_explicit(&rig->listed, setup->value, memory_order_release);
+    } else if (setup->request == 0x43) { // SetEthernetPacketFilter
+        atomic_store_explicit(&rig->packet_filter, setup->value, memory_order_release);
+    }
+}
+
 static uint64_t
 poll_rig(void *context, uint64_t now)
 {
@@ -299,6 +318,8 @@ open_rig(struct rig *rig, const struct kind *kind, int fault, uint32_t fault_at,
     CHECK(rig->model);
     rig->model->fault = make_fault;
     rig->model->fault_context = rig;
+    rig->model->told = note_filter;
+    rig->model->told_context = rig;
     rig->model->send = send_back;
     rig->model->wire = rig;
     int error = kind->is_remote ? open_remote(rig, why) : dx_usb_open_model(rig->model, &rig->device);
@@ -492,6 +513,41 @@ the_filter_lets_groups_through(void)
         nap();
     }
     close_rig(&rig);
+}
+
+static void
+ask_for_groups(struct rig *rig, uint32_t count, uint32_t expected_filter)
+{
+    const uint64_t end_ns = now_ns() + PATIENCE_NS;
+    rig->group_count = count;
+    atomic_store_explicit(&rig->wants_filter, true, memory_order_release);
+    dx_adapter_flush(rig->adapter);
+    while (atomic_load_explicit(&rig->packet_filter, memory_order_acquire) != expected_filter) {
+        CHECK(now_ns() < end_ns);
+        nap();
+    }
+}
+
+/* Both models take a list of 32. Bit 1 is all groups, bit 4 those of the list. */
+static void
+a_device_that_takes_a_list_of_groups_gets_it(void)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        struct rig rig;
+        if (strcmp(kinds[i].name, "ax88772") == 0)
+            continue;
+        open_good(&rig, &kinds[i]);
+        CHECK_EQ(send_number(&rig, 1, 60), 0);
+        wait_until(&rig.polls, 1);
+        for (size_t j = 0; j < 33; j++)
+            memcpy(rig.groups[j], (const uint8_t[]){0x01, 0x00, 0x5e, 0x45, 0x00, (uint8_t)j}, 6);
+        ask_for_groups(&rig, 32, 0x1e);
+        CHECK_EQ(get(&rig.listed), 32);
+        CHECK(memcmp(rig.list, rig.groups, 32 * sizeof rig.list[0]) == 0);
+        ask_for_groups(&rig, 33, 0x0e);
+        CHECK_EQ(get(&rig.listed), 32);
+        close_rig(&rig);
+    }
 }
 
 static void
@@ -742,6 +798,7 @@ main(void)
     RUN(what_no_adapter_sends_is_refused);
     RUN(the_wire_thread_has_the_priority_that_was_asked_for);
     RUN(the_filter_lets_groups_through);
+    RUN(a_device_that_takes_a_list_of_groups_gets_it);
     RUN(a_full_ring_says_so_and_counts);
     RUN(several_threads_may_send);
     RUN(a_cable_that_is_pulled_out_is_told_and_back);
