@@ -74,11 +74,4 @@ struct dx_queue_frame **dx_task_queue_frames(struct dx_task *task);
 
 const char *dx_task_name(const struct dx_task *task);
 
-/**
- * One sentence with the fix for each bit of dx_task_degraded(): "" when there is none.
- *
- * @return a string of the library's own.
- */
-const char *dx_task_degraded_advice(unsigned degraded);
-
 #endif /* DX_CORE_CLOCK_H */

@@ -905,6 +905,12 @@ dx_adapter_close(struct dx_adapter *adapter)
     dx_usb_close(device);
 }
 
+unsigned
+dx_adapter_degraded(const struct dx_adapter *adapter)
+{
+    return dx_task_degraded(adapter->wire);
+}
+
 const struct dx_nic_info *
 dx_adapter_info(const struct dx_adapter *adapter)
 {

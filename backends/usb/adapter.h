@@ -19,7 +19,7 @@ struct dx_adapter_config {
     uint64_t (*poll)(void *context, uint64_t now_ns);
     void (*link_changed)(void *context, const struct dx_nic_link *link);
     void (*gone)(void *context);
-    int32_t priority;           // SCHED_FIFO of the wire thread; 0: plain scheduling
+    int32_t priority;           // SCHED_FIFO of the wire thread; 0: plain scheduling. Refused: dx_adapter_degraded()
     uint32_t send_ring_frames;  // room for frames that wait to be sent; 0: 256
     uint32_t link_interval_ms;  // how often the PHY is asked; 0: 1000
 };
@@ -55,6 +55,9 @@ void dx_adapter_flush(struct dx_adapter *adapter);
 
 /** The groups to let through: taken over by the request thread, later. Thread: the wire thread. */
 void dx_adapter_set_filter(struct dx_adapter *adapter, const uint8_t (*groups)[6], uint32_t count);
+
+/** What the wire thread lacks of what was asked for: bits of dx_task_degraded(). It runs all the same. */
+unsigned dx_adapter_degraded(const struct dx_adapter *adapter);
 
 const struct dx_nic_info *dx_adapter_info(const struct dx_adapter *adapter);
 const struct dx_nic_counters *dx_adapter_counters(const struct dx_adapter *adapter);

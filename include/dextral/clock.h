@@ -108,6 +108,15 @@ DX_API void dx_task_join(dx_task *task);
 DX_API unsigned dx_task_degraded(const dx_task *task) DX_REALTIME;
 
 /**
+ * What to do about it: one sentence with the fix for each bit of dx_task_degraded().
+ *
+ * @return a string of the library's own; "" where no bit is set.
+ *
+ * Thread: any.  Real-time: no.
+ */
+DX_API const char *dx_task_degraded_advice(unsigned degraded);
+
+/**
  * Lets other tasks of a simulated clock run that are due now; sched_yield() on the host's clock.
  *
  * Thread: any.  Real-time: no.

@@ -6,14 +6,19 @@
 #include "backends/usb/model.h"
 #include "tests/core/check.h"
 
+#include <dextral/clock.h>
+
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -483,6 +488,44 @@ the_wire_thread_has_the_priority_that_was_asked_for(void)
     const int policy = atomic_load_explicit(&rig.policy, memory_order_relaxed) & ~SCHED_RESET_ON_FORK;
     CHECK_EQ(policy, is_allowed ? SCHED_FIFO : SCHED_OTHER); // it runs all the same
     CHECK_EQ(atomic_load_explicit(&rig.priority, memory_order_relaxed), is_allowed ? 7 : 0);
+    CHECK_EQ(dx_adapter_degraded(rig.adapter) & DX_TASK_NOT_REALTIME, is_allowed ? 0 : DX_TASK_NOT_REALTIME);
+    close_rig(&rig);
+    open_good(&rig, &kinds[0]); // who asks for nothing lacks nothing
+    CHECK_EQ(dx_adapter_degraded(rig.adapter), 0);
+    close_rig(&rig);
+}
+
+/* On a thread of its own, which has lost the right for good; so have those that it starts. */
+static void *
+open_without_right(void *context)
+{
+    struct rig *const rig = context;
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2];
+    CHECK(syscall(SYS_capget, &head, sets) == 0);
+    sets[0].effective &= ~(1u << CAP_SYS_NICE);
+    CHECK(syscall(SYS_capset, &head, sets) == 0);
+    CHECK_EQ(open_rig(rig, &kinds[0], 0, UINT32_MAX, 7), 0);
+    return NULL;
+}
+
+static void
+a_priority_that_is_refused_is_told(void)
+{
+    struct rig rig;
+    struct rlimit limit;
+    pthread_t thread;
+    CHECK(getrlimit(RLIMIT_RTPRIO, &limit) == 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    CHECK(setrlimit(RLIMIT_RTPRIO, &none) == 0);
+    CHECK(pthread_create(&thread, NULL, open_without_right, &rig) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(setrlimit(RLIMIT_RTPRIO, &limit) == 0);
+    CHECK(dx_adapter_degraded(rig.adapter) & DX_TASK_NOT_REALTIME);
+    CHECK_EQ(send_number(&rig, 1, 60), 0); // it runs all the same
+    wait_until(&rig.received, 1);
+    wait_until(&rig.polls, 1);
+    CHECK_EQ(atomic_load_explicit(&rig.policy, memory_order_relaxed), SCHED_OTHER);
     close_rig(&rig);
 }
 
@@ -797,6 +840,7 @@ main(void)
     RUN(an_adapter_with_blocks_of_32_bits_alone_carries_every_size);
     RUN(what_no_adapter_sends_is_refused);
     RUN(the_wire_thread_has_the_priority_that_was_asked_for);
+    RUN(a_priority_that_is_refused_is_told);
     RUN(the_filter_lets_groups_through);
     RUN(a_device_that_takes_a_list_of_groups_gets_it);
     RUN(a_full_ring_says_so_and_counts);

@@ -370,10 +370,14 @@ open_network(struct ethernet *ethernet, IOService *provider)
         say("usb-ethernet: %s\n", "it is for a USB adapter, which only the supervisor gives to a driver");
         return status;
     }
-    if (network_open(fd, dx_usb_provider_get_port(provider), &config, &ethernet->network, why) == 0)
-        return kIOReturnSuccess;
-    say("usb-ethernet: %s\n", why);
-    return kIOReturnDeviceError;
+    if (network_open(fd, dx_usb_provider_get_port(provider), &config, &ethernet->network, why) < 0) {
+        say("usb-ethernet: %s\n", why);
+        return kIOReturnDeviceError;
+    }
+    const unsigned degraded = network_degraded(ethernet->network);
+    if (degraded) // it works all the same, with packets that are late more often
+        say("usb-ethernet: the adapter's thread is not real-time: %s\n", dx_task_degraded_advice(degraded));
+    return kIOReturnSuccess;
 }
 
 static kern_return_t

@@ -271,6 +271,12 @@ network_wake(struct network *network)
     dx_adapter_flush(network->adapter);
 }
 
+unsigned
+network_degraded(const struct network *network)
+{
+    return dx_adapter_degraded(network->adapter);
+}
+
 const uint8_t *
 network_mac(const struct network *network)
 {

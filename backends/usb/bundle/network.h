@@ -35,6 +35,9 @@ void network_close(struct network *network);
 /** Has the wire thread look at the packets: IO has begun. */
 void network_wake(struct network *network);
 
+/** What the adapter's thread lacks of being real-time: bits of dx_task_degraded(). */
+unsigned network_degraded(const struct network *network);
+
 /** The adapter's address, six bytes; and what it is called. Alive as long as the network. */
 const uint8_t *network_mac(const struct network *network);
 const char *network_chip(const struct network *network);
