@@ -331,15 +331,18 @@ attach(struct libusb_backend *backend)
         backend->detached = 0;
 }
 
+/* From a kernel driver it is taken in the same step: its module may have come a moment ago. */
 static int
 claim(struct dx_usb_device *device, uint8_t interface)
 {
     struct libusb_backend *const backend = backend_of(device);
     if (interface >= MAX_INTERFACES)
         return -EINVAL;
-    int error = detach(backend, interface);
-    if (error == 0)
-        error = error_of(libusb_claim_interface(backend->handle, interface));
+    if (libusb_kernel_driver_active(backend->handle, interface) == 1)
+        backend->detached |= 1u << interface;
+    (void)libusb_set_auto_detach_kernel_driver(backend->handle, 1); // it can on Linux
+    const int error = error_of(libusb_claim_interface(backend->handle, interface));
+    (void)libusb_set_auto_detach_kernel_driver(backend->handle, 0); // giving it back is for attach()
     if (error == 0)
         backend->claimed |= 1u << interface;
     else
