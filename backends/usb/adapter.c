@@ -639,29 +639,6 @@ wait_for(sem_t *semaphore)
         ; // EINTR
 }
 
-static int
-find_driver(struct dx_adapter *adapter, char why[256])
-{
-    const uint8_t *const ids = adapter->device->device_descriptor + 8;
-    for (size_t i = 0; dx_nic_drivers[i]; i++) {
-        adapter->ops = dx_nic_drivers[i];
-        adapter->info = (struct dx_nic_info){0};
-        adapter->nic = calloc(1, adapter->ops->bytes);
-        if (!adapter->nic) {
-            (void)snprintf(why, 256, "no memory");
-            return -ENOMEM;
-        }
-        const int error = adapter->ops->probe(adapter->nic, adapter->device, &adapter->info, why);
-        if (error != -ENOTSUP)
-            return error;
-        free(adapter->nic);
-        adapter->nic = NULL;
-    }
-    (void)snprintf(why, 256, "%s: no driver takes %02x%02x:%02x%02x", adapter->device->path, ids[1], ids[0], ids[3],
-                   ids[2]);
-    return -ENOTSUP;
-}
-
 /* Whether the same may go well the next time. */
 static bool
 is_passing(int error)
@@ -883,7 +860,7 @@ dx_adapter_open(struct dx_usb_device *device, const struct dx_adapter_config *co
     (void)sem_init(&adapter->news, 0, 0);
     for (size_t i = 0; i < LANES; i++)
         adapter->lanes[i].adapter = adapter;
-    int error = find_driver(adapter, why);
+    int error = dx_nic_find(device, &adapter->ops, &adapter->nic, &adapter->info, why);
     if (error == 0)
         error = initialise(adapter, why);
     if (error < 0) {

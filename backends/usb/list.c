@@ -156,16 +156,15 @@ find_driver(const char *folder, struct dx_usb_entry *entry)
     (void)snprintf(device.path, sizeof device.path, "%s", entry->path);
     device.configuration = (uint8_t)read_number(folder, "bConfigurationValue", 10);
     if (size > 0 && dx_usb_take_descriptors(&device, bytes, size) == 0) {
-        for (size_t i = 0; dx_nic_drivers[i] && !entry->driver; i++) {
-            struct dx_nic_info info = {0};
-            void *const nic = calloc(1, dx_nic_drivers[i]->bytes);
-            const int error = nic ? dx_nic_drivers[i]->probe(nic, &device, &info, entry->why) : -ENOMEM;
-            if (error == 0)
-                entry->why[0] = '\0';
-            if (error == 0 || error == -EINVAL)
-                entry->driver = dx_nic_drivers[i]->name;
-            free(nic);
-        }
+        const struct dx_nic_ops *ops = NULL;
+        struct dx_nic_info info;
+        void *nic = NULL;
+        const int error = dx_nic_find(&device, &ops, &nic, &info, entry->why);
+        if (error == 0)
+            entry->why[0] = '\0';
+        if (error == 0 || error == -EINVAL)
+            entry->driver = ops->name;
+        free(nic);
     }
     if (!entry->driver)
         entry->why[0] = '\0';

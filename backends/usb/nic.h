@@ -113,4 +113,15 @@ extern const struct dx_nic_ops dx_nic_ecm;
 /** All of them, in the order in which they are asked; NULL at the end. */
 extern const struct dx_nic_ops *const dx_nic_drivers[];
 
+/**
+ * Finds the driver of a device by its descriptors: the first one that takes it.
+ *
+ * @param ret_ops  the driver; of -EINVAL the first one that would take it.
+ * @param ret_nic  its memory, probed: to be freed with free().
+ * @param why      a sentence on failure.
+ * @return 0; -EINVAL (one would, but the descriptors lie), -ENOTSUP (none does), -ENOMEM.
+ */
+int dx_nic_find(const struct dx_usb_device *device, const struct dx_nic_ops **ret_ops, void **ret_nic,
+                struct dx_nic_info *ret_info, char why[256]);
+
 #endif /* DX_USB_NIC_H */

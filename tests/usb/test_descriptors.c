@@ -313,6 +313,36 @@ Test(cdc_descriptors, NCM_is_asked_before_ECM)
     scripted_end(&scripted);
 }
 
+/* As an adapter and the list find it. */
+static int
+find(void)
+{
+    const struct dx_nic_ops *ops = NULL;
+    void *memory = NULL;
+    const int error = dx_nic_find(&scripted.device, &ops, &memory, &info, why);
+    cr_assert(eq(int, memory == NULL, error != 0));
+    cr_assert(error == -ENOTSUP || strcmp(ops->name, error ? "cdc-ncm" : info.driver) == 0);
+    free(memory);
+    return error;
+}
+
+Test(cdc_descriptors, an_NCM_function_that_lies_does_not_hide_a_good_ECM_one)
+{
+    uint8_t bad[sizeof ncm];
+    memcpy(bad, ncm, sizeof bad);
+    bad[9 + 9 + 5 + 4] = 7; // the union's slave
+    scripted_begin(&scripted, 1);
+    cr_assert(eq(int, find(), -ENOTSUP));
+    cr_assert(strstr(why, "no driver takes 0000:0000") != NULL);
+    scripted_add_configuration(&scripted, bad, sizeof bad);
+    cr_assert(eq(int, find(), -EINVAL));
+    cr_assert(strstr(why, "data interface 7") != NULL, "%s", why);
+    scripted_add_configuration(&scripted, ecm, sizeof ecm);
+    cr_assert(eq(int, find(), 0), "%s", why);
+    check_ordinary("cdc-ecm", 0, 1);
+    scripted_end(&scripted);
+}
+
 Test(cdc_descriptors, the_configuration_that_is_set_comes_first)
 {
     static const uint8_t first[] = {
