@@ -331,18 +331,25 @@ attach(struct libusb_backend *backend)
         backend->detached = 0;
 }
 
+/* Of usbfs itself where libusb goes by what it remembers: the kernel may have taken interfaces back, over a reset for one. */
+static int
+ask_usbfs(struct libusb_backend *backend, unsigned long request, void *argument)
+{
+    return ioctl(backend->fd, request, argument) < 0 ? -errno : 0;
+}
+
 /* From a kernel driver it is taken in the same step: its module may have come a moment ago. */
 static int
 claim(struct dx_usb_device *device, uint8_t interface)
 {
     struct libusb_backend *const backend = backend_of(device);
+    struct usbdevfs_disconnect_claim claim = {
+        .interface = interface, .flags = USBDEVFS_DISCONNECT_CLAIM_EXCEPT_DRIVER, .driver = "usbfs"};
     if (interface >= MAX_INTERFACES)
         return -EINVAL;
     if (libusb_kernel_driver_active(backend->handle, interface) == 1)
         backend->detached |= 1u << interface;
-    (void)libusb_set_auto_detach_kernel_driver(backend->handle, 1); // it can on Linux
-    const int error = error_of(libusb_claim_interface(backend->handle, interface));
-    (void)libusb_set_auto_detach_kernel_driver(backend->handle, 0); // giving it back is for attach()
+    const int error = ask_usbfs(backend, USBDEVFS_DISCONNECT_CLAIM, &claim);
     if (error == 0)
         backend->claimed |= 1u << interface;
     else
@@ -354,10 +361,11 @@ static int
 release(struct dx_usb_device *device, uint8_t interface)
 {
     struct libusb_backend *const backend = backend_of(device);
+    unsigned number = interface;
     if (interface >= MAX_INTERFACES || !(backend->claimed & 1u << interface))
         return -EINVAL;
     backend->claimed &= ~(1u << interface);
-    const int error = error_of(libusb_release_interface(backend->handle, interface));
+    const int error = ask_usbfs(backend, USBDEVFS_RELEASEINTERFACE, &number);
     attach(backend);
     return error;
 }
@@ -382,7 +390,8 @@ set_configuration(struct dx_usb_device *device, uint8_t value)
 static int
 set_interface(struct dx_usb_device *device, uint8_t interface, uint8_t alternate)
 {
-    return error_of(libusb_set_interface_alt_setting(backend_of(device)->handle, interface, alternate));
+    struct usbdevfs_setinterface setting = {.interface = interface, .altsetting = alternate};
+    return ask_usbfs(backend_of(device), USBDEVFS_SETINTERFACE, &setting);
 }
 
 static int
