@@ -31,13 +31,13 @@
 #define DEFAULT_LINK_INTERVAL_MS 1000u
 
 enum lane_state {
-    LANE_OFF,        // not started, stopped, or there is no such endpoint
+    LANE_OFF,        // not started, stopped, there is no such endpoint, or the device is to be initialised anew
     LANE_RUNNING,
     LANE_DRAINING,   // an error: what is under way is to come back, and a rest to be over
     LANE_RECOVERING, // the request thread clears the halt
 };
 
-enum { RECOVERY_ASKED = 1 }; // of lane.recovered; else 0 or an error
+enum { IS_ASKED = 1 }; // of lane.recovered and adapter.reopened; else 0 or an error
 
 /* An endpoint and its transfers. The wire thread's, but for `recovered`. */
 struct lane {
@@ -67,6 +67,7 @@ enum lane_index { LANE_IN, LANE_OUT, LANE_NOTIFY, LANES };
 #define ASK_LINK (1u << LANES)
 #define ASK_END (1u << (LANES + 1))
 #define ASK_FILTER (1u << (LANES + 2))
+#define ASK_OPEN (1u << (LANES + 3))
 
 enum stage {
     STAGE_OPENING,  // the wire thread pumps for requests
@@ -99,6 +100,9 @@ struct dx_adapter {
     /* The wire thread's. */
     bool is_started;
     bool is_stopping;
+    bool is_lost;       // the device is to be initialised anew
+    bool is_reopening;  // and the request thread is at it
+    uint64_t reopen_ns; // not before
     struct dx_nic_link link;
     sem_t drained;           // posted when no lane has anything under way, nor will have
 
@@ -112,6 +116,9 @@ struct dx_adapter {
 
     /* And back. */
     _Atomic uint64_t told_link; // packed; 0: nothing new
+    _Atomic int reopened;
+
+    bool is_open; // the driver's open() has not been followed by close(): of the thread that makes requests
 };
 
 static uint64_t
@@ -215,15 +222,31 @@ cancel_lane(struct lane *lane)
 }
 
 /*
- * A transfer did not end well. One such error is passed over; a halt, and errors that repeat, need the request thread. So does
- * -ENODEV: transfers end with it when the machine goes to sleep, too. That a device has gone is for pump() to say.
+ * A transfer ended as if there was no device; whether there is one, pump() knows. There is after the machine was asleep, and
+ * then it may have been reset.
  */
+static void
+lose_device(struct dx_adapter *adapter)
+{
+    adapter->is_lost = true;
+    adapter->reopen_ns = now_ns() + REST_NS;
+    for (size_t i = 0; i < LANES; i++) {
+        adapter->lanes[i].state = LANE_OFF;
+        cancel_lane(&adapter->lanes[i]);
+    }
+}
+
+/* A transfer did not end well. One such error is passed over; a halt, and errors that repeat, need the request thread. */
 static void
 fail_lane(struct lane *lane, int status)
 {
     const bool is_halted = status == -EPIPE || (status == -ETIMEDOUT && is_lane(lane, LANE_OUT));
     if (is_lane(lane, LANE_IN))
         lane->adapter->ops->reset_framing(lane->adapter->nic);
+    if (status == -ENODEV && lane->state != LANE_OFF) {
+        lose_device(lane->adapter);
+        return;
+    }
     if (lane->state != LANE_RUNNING)
         return; // it is being seen to already
     lane->errors++;
@@ -400,7 +423,7 @@ step_recovery(struct lane *lane, uint64_t now)
 {
     /* acquire: pairs with the release in recover(). */
     const int recovered = atomic_load_explicit(&lane->recovered, memory_order_acquire);
-    if (recovered == RECOVERY_ASKED)
+    if (recovered == IS_ASKED)
         return UINT64_MAX; // it will wake us
     if (recovered < 0) {
         lane->state = LANE_DRAINING;
@@ -433,7 +456,7 @@ step_lane(struct lane *lane, uint64_t now)
         if (now < lane->resume_ns)
             return lane->resume_ns;
         lane->state = LANE_RECOVERING;
-        atomic_store_explicit(&lane->recovered, RECOVERY_ASKED, memory_order_relaxed); // ask() orders it
+        atomic_store_explicit(&lane->recovered, IS_ASKED, memory_order_relaxed); // ask() orders it
         ask(lane->adapter, 1u << (lane - lane->adapter->lanes));
     } else if (lane->state == LANE_RECOVERING) {
         next = step_recovery(lane, now);
@@ -452,6 +475,7 @@ start_lanes(struct dx_adapter *adapter, uint64_t now)
     adapter->ops->reset_framing(adapter->nic);
     for (size_t i = 0; i < LANES; i++) {
         adapter->lanes[i].seen_ns = now;
+        adapter->lanes[i].errors = 0;
         adapter->lanes[i].state = adapter->lanes[i].count > 0 ? LANE_RUNNING : LANE_OFF;
     }
 }
@@ -463,6 +487,31 @@ count_under_way(const struct dx_adapter *adapter)
     for (size_t i = 0; i < LANES; i++)
         total += adapter->lanes[i].under_way;
     return total;
+}
+
+/* Of a device that is lost. Returns when it is to be seen to again. */
+static uint64_t
+step_reopening(struct dx_adapter *adapter, uint64_t now)
+{
+    if (adapter->is_reopening) {
+        /* acquire: pairs with the release in reopen(). */
+        const int reopened = atomic_load_explicit(&adapter->reopened, memory_order_acquire);
+        if (reopened == IS_ASKED)
+            return UINT64_MAX; // it will wake us
+        adapter->is_reopening = false;
+        adapter->is_lost = reopened < 0;
+        adapter->reopen_ns = now + REST_NS;
+        if (reopened >= 0)
+            start_lanes(adapter, now);
+    } else if (count_under_way(adapter) > 0) {
+        return UINT64_MAX; // all of it will come back
+    } else if (now >= adapter->reopen_ns) {
+        adapter->is_reopening = true;
+        atomic_store_explicit(&adapter->reopened, IS_ASKED, memory_order_relaxed); // ask() orders it
+        ask(adapter, ASK_OPEN);
+        return UINT64_MAX;
+    }
+    return adapter->is_lost ? adapter->reopen_ns : now;
 }
 
 static void
@@ -502,6 +551,10 @@ step(struct dx_adapter *adapter, enum stage stage)
         next = due < next ? due : next;
     }
     send_frames(adapter);
+    if (adapter->is_lost) {
+        const uint64_t due = step_reopening(adapter, now);
+        next = due < next ? due : next;
+    }
     return next;
 }
 
@@ -538,6 +591,24 @@ recover(struct dx_adapter *adapter, struct lane *lane)
     /* release: pairs with the acquire in step_recovery(). */
     atomic_store_explicit(&lane->recovered, error < 0 ? error : 0, memory_order_release);
     dx_usb_wake(adapter->device);
+}
+
+/* With no transfers under way: the driver's framing begins anew as well. Returns whether it went well. */
+static bool
+reopen(struct dx_adapter *adapter)
+{
+    struct dx_nic_info info = adapter->info;
+    char why[256];
+    if (adapter->is_open)
+        adapter->ops->close(adapter->nic, adapter->device);
+    int error = adapter->ops->open(adapter->nic, adapter->device, &info, why);
+    adapter->is_open = error >= 0;
+    if (error >= 0 && (info.in_transfer != adapter->info.in_transfer || info.out_transfer > adapter->info.out_transfer))
+        error = -EPROTO; // the transfers have been made for what it said the first time
+    /* release: pairs with the acquire in step_reopening(). */
+    atomic_store_explicit(&adapter->reopened, error < 0 ? error : 0, memory_order_release);
+    dx_usb_wake(adapter->device);
+    return error >= 0;
 }
 
 static void
@@ -604,10 +675,11 @@ run_requests(void *context)
             if (asked & 1u << i)
                 recover(adapter, &adapter->lanes[i]);
         }
+        const bool is_new = asked & ASK_OPEN && reopen(adapter);
         const bool is_fresh = take_filter(adapter);
-        if (is_fresh || (has_filter && is_due))
+        if (is_fresh || is_new || (has_filter && is_due))
             has_filter = set_filter(adapter);
-        if (is_due || asked & ASK_LINK)
+        if (is_due || is_new || asked & ASK_LINK)
             poll_link(adapter);
         if (is_due)
             due_ns = now_ns() + interval_ns;
@@ -660,6 +732,7 @@ open_nic(struct dx_adapter *adapter, char why[256])
             break;
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL); // sooner is fine
     }
+    adapter->is_open = error >= 0;
     return error;
 }
 
@@ -799,7 +872,8 @@ stop(struct dx_adapter *adapter)
         ask(adapter, ASK_END);
         dx_task_join(adapter->requester);
     }
-    adapter->ops->close(adapter->nic, adapter->device);
+    if (adapter->is_open)
+        adapter->ops->close(adapter->nic, adapter->device);
     end_wire(adapter);
 }
 

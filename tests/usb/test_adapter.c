@@ -59,6 +59,7 @@ struct rig {
     uint32_t fault_at;
     _Atomic uint32_t transfers;
     _Atomic bool is_reached;
+    _Atomic bool is_asleep; // FLUSHED: all transfers
     /* What came back, by the wire thread. */
     _Atomic uint32_t received; // how many
     _Atomic uint32_t last;     // the number of the last one
@@ -252,6 +253,8 @@ make_fault(void *context, const struct dx_usb_transfer *transfer)
     struct rig *const rig = context;
     if (rig->fault == FLUSHED && transfer->kind == DX_USB_CONTROL)
         return 0;
+    if (atomic_load_explicit(&rig->is_asleep, memory_order_relaxed))
+        return FLUSHED;
     const uint32_t number = atomic_fetch_add_explicit(&rig->transfers, 1, memory_order_relaxed);
     if (number < rig->fault_at || number - rig->fault_at >= (rig->fault == FLUSHED ? FLUSHED_AT_ONCE : 1))
         return 0;
@@ -820,16 +823,64 @@ a_fault_at_any_transfer_is_recovered_from(void)
 }
 
 static void
+take_operations_of_a_model(void)
+{
+    struct rig rig;
+    open_good(&rig, &kinds[0]);
+    model_ops = rig.device->ops;
+    close_rig(&rig);
+    flushing_ops = *model_ops;
+    flushing_ops.submit = submit_flushed;
+}
+
+static void
 transfers_that_end_while_the_device_stays_are_made_anew(void)
 {
+    take_operations_of_a_model();
+    for (size_t i = 0; i < KINDS && !kinds[i].is_remote; i++)
+        try_everywhere(&kinds[i], FLUSHED);
+}
+
+/* May be refused: there is no link, or no room. */
+static void
+send_to_group(struct rig *rig, uint32_t number)
+{
+    uint8_t frame[100];
+    make_frame(frame, sizeof frame, number);
+    memcpy(frame, rig->groups[0], 6);
+    (void)dx_adapter_send(rig->adapter, frame, sizeof frame);
+    dx_adapter_flush(rig->adapter);
+    nap();
+}
+
+/* Its port was reset: it has forgotten all that it was told, its groups too. */
+static void
+a_device_that_was_asleep_is_initialised_anew(void)
+{
+    take_operations_of_a_model();
     for (size_t i = 0; i < KINDS && !kinds[i].is_remote; i++) {
         struct rig rig;
-        open_good(&rig, &kinds[i]);
-        model_ops = rig.device->ops;
+        CHECK_EQ(open_rig(&rig, &kinds[i], FLUSHED, UINT32_MAX, 0), 0);
+        CHECK_EQ(send_number(&rig, 1, 60), 0);
+        wait_until(&rig.received, 1);
+        wait_until(&rig.polls, 1);
+        memcpy(rig.groups[0], (const uint8_t[]){0x01, 0x00, 0x5e, 0x45, 0x00, 0x01}, 6);
+        rig.group_count = 1;
+        atomic_store_explicit(&rig.wants_filter, true, memory_order_release);
+        dx_adapter_flush(rig.adapter);
+        atomic_store_explicit(&rig.is_asleep, true, memory_order_relaxed);
+        CHECK_EQ(dx_usb_reset(rig.device), 0);
+        uint32_t number = 1;
+        while (number < 100)
+            send_to_group(&rig, ++number);
+        atomic_store_explicit(&rig.is_asleep, false, memory_order_relaxed);
+        const uint64_t end_ns = now_ns() + PATIENCE_NS;
+        while (get(&rig.last) <= 100) {
+            CHECK(now_ns() < end_ns);
+            send_to_group(&rig, ++number);
+        }
         close_rig(&rig);
-        flushing_ops = *model_ops;
-        flushing_ops.submit = submit_flushed;
-        try_everywhere(&kinds[i], FLUSHED);
+        CHECK_EQ(get(&rig.gone), 0);
     }
 }
 
@@ -850,6 +901,7 @@ main(void)
     RUN(a_device_that_no_driver_takes_stays_the_callers);
     RUN(unplugged_in_the_midst_of_traffic_is_told_once);
     RUN(a_fault_at_any_transfer_is_recovered_from);
+    RUN(a_device_that_was_asleep_is_initialised_anew);
     RUN(transfers_that_end_while_the_device_stays_are_made_anew);
     return 0;
 }
