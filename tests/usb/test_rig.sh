@@ -121,6 +121,53 @@ GUEST
         /bin/sh /share/guest.sh /share "$(realpath -- "$(dirname -- "$rig_program")/..")"
 }
 
+# asleep: the machine sleeps, and resets the gadget on waking up; its driver of the kernel has it then, and we take it back
+asleep() {
+    cat >"$work/guest.sh" <<'GUEST'
+set -eu
+export LD_LIBRARY_PATH=$1
+cd /tmp
+fail() {
+    echo "FAILED: $*"
+    cat said
+    exit 1
+}
+# send FRAMES: through the gadget's network interface, once it has a link
+send() {
+    tries=0
+    until [ "$(cat /sys/class/net/usb0/carrier)" = 1 ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || fail "no link"
+        usleep 100000
+    done
+    for i in $(seq "$1"); do
+        ping -c 1 -W 1 192.0.2.77 >/dev/null 2>&1 &
+        usleep 20000
+    done
+}
+until readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q cdc_ncm; do usleep 20000; done
+arp -s 192.0.2.77 02:00:00:00:00:77
+dextral usb capture --seconds 600 --frames adapter.pcapng 2>said &
+capture=$!
+until grep -q NCM said; do usleep 20000; done
+send 10
+echo devices >/sys/power/pm_test
+echo freeze >/sys/power/state
+dmesg | grep -q 'reset high-speed USB device' || fail "the device was not reset"
+sleep 2
+send 200
+kill "$capture"
+wait "$capture" || fail "capture: $?"
+cat said
+[ "$(sed -n 's/.* \([0-9]*\) frames$/\1/p' said)" -ge 200 ] || fail "it is deaf after the sleep"
+readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q cdc_ncm || fail "the kernel's driver is not back"
+echo ok
+GUEST
+    # No shared folder: it does not wake up again.
+    run --gadget ncm --module cdc_ncm --add "$work/guest.sh:rig/bin/guest.sh" --add "$rig_program:rig/bin/dextral" -- \
+        /bin/sh /rig/bin/guest.sh "$(realpath -- "$(dirname -- "$rig_program")/..")"
+}
+
 # captured: what tshark makes of the capture of a run
 captured() {
     command -v tshark >/dev/null || return 0
@@ -166,6 +213,7 @@ gadget_ecm) gadget ecm "" ;;
 gadget_held) gadget ncm cdc_ncm --held-by cdc_ncm ;;
 gadget_by_file) gadget ecm cdc_ether --held-by cdc_ether --by-fd ;;
 gadget_command) command_line && captured ;;
+gadget_asleep) asleep ;;
 gadget_unplugged) gadget ncm "" --unplug "echo >$udc" --replug "ls /sys/class/udc >$udc" ;;
 vhci_unplugged)
     options=(--unplug 'echo 0 >/sys/devices/platform/vhci_hcd.0/detach' --replug true)
