@@ -1,33 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Requests that wait: the calling thread makes them, the wire thread completes them.
+// Requests of whoever has a device: what a tap is shown of them, and strings.
 
 #include "backends/usb/capture.h"
-#include "backends/usb/transfer.h"
+#include "backends/usb/request.h"
 
 #include <errno.h>
-#include <semaphore.h>
 #include <string.h>
 
 #define TO_DEVICE 0x00u
 #define TO_INTERFACE 0x01u
 #define TO_ENDPOINT 0x02u
-#define CLEAR_FEATURE 1u
-#define GET_DESCRIPTOR 6u
-#define SET_CONFIGURATION 9u
-#define SET_INTERFACE 11u
 #define STRING_DESCRIPTOR 3u
 #define DESCRIPTOR_BYTES 255u
-
-static void
-post(struct dx_usb_transfer *transfer)
-{
-    (void)sem_post(transfer->context); // cannot fail below SEM_VALUE_MAX
-}
 
 int
 dx_usb_control(struct dx_usb_device *device, const struct dx_usb_setup *setup, void *data, uint32_t timeout_ms)
 {
-    sem_t done;
     struct dx_usb_transfer transfer = {
         .kind = DX_USB_CONTROL,
         .setup = *setup,
@@ -35,25 +23,13 @@ dx_usb_control(struct dx_usb_device *device, const struct dx_usb_setup *setup, v
         .capacity = setup->length,
         .size = setup->length,
         .timeout_ms = timeout_ms,
-        .completed = post,
-        .context = &done,
     };
     if (setup->length > 0 && !data)
         return -EINVAL;
-    int result = dx_usb_prepare(device, &transfer);
+    const int result = dx_request_run(device, &transfer, dx_usb_submit);
     if (result < 0)
         return result;
-    (void)sem_init(&done, 0, 0); // cannot fail for 0
-    result = dx_usb_submit(device, &transfer);
-    if (result == 0) {
-        while (sem_wait(&done) < 0)
-            ; // EINTR
-        result = transfer.status < 0 ? transfer.status
-                                     : (int)(transfer.actual < transfer.size ? transfer.actual : transfer.size);
-    }
-    (void)sem_destroy(&done); // cannot fail: nobody waits
-    dx_usb_unprepare(device, &transfer);
-    return result;
+    return (int)(transfer.actual < transfer.size ? transfer.actual : transfer.size);
 }
 
 /* What a backend asks of the device by means of its own is a request all the same, and is shown as one. */
@@ -83,21 +59,21 @@ dx_usb_set_configuration(struct dx_usb_device *device, uint8_t value)
     const int status = device->ops->set_configuration(device, value);
     if (status == 0)
         device->configuration = value;
-    return show(device, status, (struct dx_usb_setup){TO_DEVICE, SET_CONFIGURATION, value, 0, 0});
+    return show(device, status, (struct dx_usb_setup){TO_DEVICE, DX_USB_SET_CONFIGURATION, value, 0, 0});
 }
 
 int
 dx_usb_set_interface(struct dx_usb_device *device, uint8_t interface, uint8_t alternate)
 {
     const int status = device->ops->set_interface(device, interface, alternate);
-    return show(device, status, (struct dx_usb_setup){TO_INTERFACE, SET_INTERFACE, alternate, interface, 0});
+    return show(device, status, (struct dx_usb_setup){TO_INTERFACE, DX_USB_SET_INTERFACE, alternate, interface, 0});
 }
 
 int
 dx_usb_clear_halt(struct dx_usb_device *device, uint8_t endpoint)
 {
     const int status = device->ops->clear_halt(device, endpoint);
-    return show(device, status, (struct dx_usb_setup){TO_ENDPOINT, CLEAR_FEATURE, 0, endpoint, 0});
+    return show(device, status, (struct dx_usb_setup){TO_ENDPOINT, DX_USB_CLEAR_FEATURE, 0, endpoint, 0});
 }
 
 int
@@ -114,7 +90,7 @@ get_string(struct dx_usb_device *device, uint8_t index, uint16_t language, uint8
 {
     const struct dx_usb_setup setup = {
         .request_type = DX_USB_IN,
-        .request = GET_DESCRIPTOR,
+        .request = DX_USB_GET_DESCRIPTOR,
         .value = (uint16_t)(STRING_DESCRIPTOR << 8 | index),
         .index = language,
         .length = DESCRIPTOR_BYTES,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Standard requests as control transfers.
+// Requests that wait: the calling thread makes them, the wire thread completes them.
 
 #include "backends/usb/request.h"
 
@@ -11,30 +11,37 @@ post(struct dx_usb_transfer *transfer)
     (void)sem_post(transfer->context); // cannot fail below SEM_VALUE_MAX
 }
 
+int
+dx_request_run(struct dx_usb_device *device, struct dx_usb_transfer *transfer,
+               int (*submit)(struct dx_usb_device *device, struct dx_usb_transfer *transfer))
+{
+    sem_t done;
+    transfer->completed = post;
+    transfer->context = &done;
+    int result = dx_usb_prepare(device, transfer);
+    if (result < 0)
+        return result;
+    (void)sem_init(&done, 0, 0); // cannot fail for 0
+    result = submit(device, transfer);
+    if (result == 0) {
+        while (sem_wait(&done) < 0)
+            ; // EINTR
+        result = transfer->status;
+    }
+    (void)sem_destroy(&done); // cannot fail: nobody waits
+    dx_usb_unprepare(device, transfer);
+    return result;
+}
+
 static int
 request(struct dx_usb_device *device, uint8_t type, uint8_t number, uint16_t value, uint16_t index)
 {
-    sem_t done;
     struct dx_usb_transfer transfer = {
         .kind = DX_USB_CONTROL,
         .setup = {.request_type = type, .request = number, .value = value, .index = index},
         .timeout_ms = DX_USB_CONTROL_TIMEOUT_MS,
-        .completed = post,
-        .context = &done,
     };
-    int result = dx_usb_prepare(device, &transfer);
-    if (result < 0)
-        return result;
-    (void)sem_init(&done, 0, 0); // cannot fail for 0
-    result = device->ops->submit(device, &transfer);
-    if (result == 0) {
-        while (sem_wait(&done) < 0) {
-        } // EINTR
-        result = transfer.status;
-    }
-    (void)sem_destroy(&done);
-    dx_usb_unprepare(device, &transfer);
-    return result;
+    return dx_request_run(device, &transfer, device->ops->submit);
 }
 
 int
