@@ -520,25 +520,6 @@ ax88772_set_filter(void *nic, struct dx_usb_device *device, const uint8_t (*grou
 
 /* ---- opening ---- */
 
-static bool
-mac_is_valid(const uint8_t mac[6])
-{
-    static const uint8_t zeros[6];
-    return !(mac[0] & 1u) && memcmp(mac, zeros, 6) != 0;
-}
-
-/* One that nobody sold: the same for the same adapter in the same place. */
-static void
-make_up_mac(const struct ax88772 *ax, const char *path, uint8_t mac[6])
-{
-    uint64_t hash = 0xcbf29ce484222325 ^ ((uint64_t)ax->id->vendor << 16 | ax->id->product);
-    for (const char *p = path; *p; p++)
-        hash = (hash ^ (uint8_t)*p) * 0x100000001b3;
-    for (uint32_t i = 0; i < 6; i++)
-        mac[i] = (uint8_t)(hash >> 8 * (7 - i));
-    mac[0] = (uint8_t)((mac[0] & 0xfcu) | 0x02u); // locally administered, of one station
-}
-
 static int
 read_mac(struct ax88772 *ax, const struct port *port, struct dx_nic_info *info)
 {
@@ -550,9 +531,9 @@ read_mac(struct ax88772 *ax, const struct port *port, struct dx_nic_info *info)
                              "reading the MAC address from the EEPROM");
     if (error)
         return error;
-    info->is_mac_made_up = !mac_is_valid(ax->mac);
+    info->is_mac_made_up = !dx_nic_mac_is_valid(ax->mac);
     if (info->is_mac_made_up)
-        make_up_mac(ax, port->device->path, ax->mac);
+        dx_nic_make_mac(port->device, ax->mac);
     memcpy(info->mac, ax->mac, sizeof info->mac);
     return 0;
 }

@@ -281,33 +281,19 @@ hex_digit(char digit)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* Whether a text is the address of a station: 12 hex digits, neither a group nor nothing. */
+/* Whether a text is the address of a station, in 12 hex digits. */
 static bool
 parse_mac(const char *text, int length, uint8_t ret_mac[6])
 {
     if (length != 12)
         return false;
-    uint8_t any = 0;
     for (int i = 0; i < 6; i++) {
         const int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         ret_mac[i] = (uint8_t)(high << 4 | low);
-        any |= ret_mac[i];
     }
-    return any && !(ret_mac[0] & 1);
-}
-
-/* FNV-1a, 64 bits, of where it is. */
-static void
-make_mac(const struct dx_usb_device *device, uint8_t ret_mac[6])
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *at = device->path; *at; at++)
-        hash = (hash ^ (uint8_t)*at) * 0x100000001b3u;
-    for (int i = 0; i < 6; i++)
-        ret_mac[i] = (uint8_t)(hash >> 8 * i);
-    ret_mac[0] = (uint8_t)((ret_mac[0] & 0xfc) | 0x02);
+    return dx_nic_mac_is_valid(ret_mac);
 }
 
 int
@@ -319,7 +305,7 @@ dx_cdc_read_mac(const struct dx_cdc *cdc, struct dx_usb_device *device, struct d
         return length;
     info->is_mac_made_up = !parse_mac(text, length, info->mac);
     if (info->is_mac_made_up)
-        make_mac(device, info->mac);
+        dx_nic_make_mac(device, info->mac);
     return 0;
 }
 

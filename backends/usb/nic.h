@@ -124,4 +124,10 @@ extern const struct dx_nic_ops *const dx_nic_drivers[];
 int dx_nic_find(const struct dx_usb_device *device, const struct dx_nic_ops **ret_ops, void **ret_nic,
                 struct dx_nic_info *ret_info, char why[256]);
 
+/** Whether an address is one of a station: neither a group's nor nothing. */
+bool dx_nic_mac_is_valid(const uint8_t mac[6]);
+
+/** One that nobody sold, locally administered: the same for the same kind of adapter in the same place. */
+void dx_nic_make_mac(const struct dx_usb_device *device, uint8_t ret_mac[6]);
+
 #endif /* DX_USB_NIC_H */

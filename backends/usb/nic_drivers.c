@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which drivers there are, and which of them is a device's.
+// What drivers share: which there are, which of them is a device's, and addresses.
 
 #include "backends/usb/nic.h"
 
@@ -46,4 +46,30 @@ dx_nic_find(const struct dx_usb_device *device, const struct dx_nic_ops **ret_op
     if (result == -ENOTSUP)
         (void)snprintf(why, 256, "%s: no driver takes %02x%02x:%02x%02x", device->path, ids[1], ids[0], ids[3], ids[2]);
     return result;
+}
+
+bool
+dx_nic_mac_is_valid(const uint8_t mac[6])
+{
+    static const uint8_t zeros[6];
+    return !(mac[0] & 1u) && memcmp(mac, zeros, 6) != 0;
+}
+
+static uint64_t
+hash_byte(uint64_t hash, uint8_t byte)
+{
+    return (hash ^ byte) * 0x100000001b3u; // FNV-1a
+}
+
+void
+dx_nic_make_mac(const struct dx_usb_device *device, uint8_t ret_mac[6])
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 8; i < 12; i++) // vendor and product
+        hash = hash_byte(hash, device->device_descriptor[i]);
+    for (const char *at = device->path; *at; at++)
+        hash = hash_byte(hash, (uint8_t)*at);
+    for (size_t i = 0; i < 6; i++)
+        ret_mac[i] = (uint8_t)(hash >> 8 * i);
+    ret_mac[0] = (uint8_t)((ret_mac[0] & 0xfcu) | 0x02u);
 }
