@@ -300,7 +300,9 @@ int
 dx_cdc_read_mac(const struct dx_cdc *cdc, struct dx_usb_device *device, struct dx_nic_info *info)
 {
     char text[32] = "";
-    const int length = cdc->mac_string ? dx_usb_read_string(device, cdc->mac_string, text, sizeof text) : 0;
+    int length = cdc->mac_string ? dx_usb_read_string(device, cdc->mac_string, text, sizeof text) : 0;
+    if (length < 0 && length != -EPIPE) // an answer that got lost must not make another device of it
+        length = dx_usb_read_string(device, cdc->mac_string, text, sizeof text);
     if (length == -ENODEV)
         return length;
     info->is_mac_made_up = !parse_mac(text, length, info->mac);

@@ -53,6 +53,29 @@ Test(cdc_mac, anything_else_is_replaced_by_one_that_stays_the_same)
     }
 }
 
+Test(cdc_mac, an_answer_that_gets_lost_does_not_make_another_one_of_it)
+{
+    static const uint8_t mac[6] = {0x02, 0, 0, 0, 0, 0xaa};
+    static const int errors[] = {-ETIMEDOUT, -EPROTO, -EOVERFLOW};
+    rig_begin(&dx_nic_ecm, ecm, sizeof ecm);
+    cr_assert(eq(int, rig_open(), 0), "%s", why);
+    uint32_t step = 1; // of the string, by the lines before it
+    for (const char *at = scripted.log; at < strstr(scripted.log, "string"); at++)
+        step += *at == '\n';
+    rig_close();
+    rig_end();
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        rig_begin(&dx_nic_ecm, ecm, sizeof ecm);
+        scripted.fail_at = step;
+        scripted.fail_with = errors[i];
+        cr_assert(eq(int, rig_open(), 0), "%s", why);
+        cr_assert(not(info.is_mac_made_up), "error %d", errors[i]);
+        cr_assert(zero(i32, memcmp(info.mac, mac, 6)));
+        rig_close();
+        rig_end();
+    }
+}
+
 Test(cdc_mac, a_device_without_a_string_is_not_asked_for_one)
 {
     rig_begin(&dx_nic_ecm, ecm_without_string, sizeof ecm_without_string);
