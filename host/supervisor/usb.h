@@ -91,7 +91,7 @@ void dx_usb_unit_describe(const struct dx_unit *unit, char text[DX_USB_SUMMARY_B
 
 /** For the registry: what was taken from the kernel by all units; +1, NULL without memory. */
 OSArray *dx_usb_describe_taken(const struct dx_supervisor *supervisor);
-/** What an earlier supervisor had taken: its units' that run still, or given back. */
+/** What an earlier supervisor had taken: its units', or given back.  A process whose device has left is ended. */
 void dx_usb_recover_taken(struct dx_supervisor *supervisor, const OSArray *taken);
 
 /* usb_node.c: what waits for the kernel's drivers, in a thread of its own */

@@ -390,7 +390,7 @@ recover(struct dx_supervisor *supervisor, const OSDictionary *item)
         device.bus != dx_wire_get_number(item, "bus", 0) || device.address != dx_wire_get_number(item, "address", 0))
         return;
     struct dx_unit *const unit = dx_unit_find(supervisor, key);
-    if (unit && unit->usb && unit->pid > 0)
+    if (unit && unit->usb && unit->pid > 0 && dx_usb_is_same(&unit->usb->device, &device))
         unit->usb->taken = (uint32_t)interfaces;
     else
         dx_usb_jobs_give(supervisor->usb_jobs, &device, (uint32_t)interfaces);
@@ -404,4 +404,8 @@ dx_usb_recover_taken(struct dx_supervisor *supervisor, const OSArray *taken)
         if (item)
             recover(supervisor, item);
     }
+    /* One that runs has taken something. */
+    for (struct dx_unit *unit = supervisor->units; unit; unit = unit->next)
+        if (unit->usb && unit->pid > 0 && !unit->usb->taken)
+            dx_unit_kill(unit, "had a device that was unplugged while nobody looked, and was killed");
 }

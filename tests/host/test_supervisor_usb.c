@@ -465,6 +465,29 @@ a_driver_goes_on_under_the_next_supervisor(void)
 }
 
 static void
+what_was_plugged_in_again_while_nobody_looked_gets_a_driver_of_its_own(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin_approved(&machine, &caller);
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    wait_state(&caller, "0001", "running");
+    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    caller_close(&caller);
+    (void)machine_end(&machine, SIGKILL);
+    unplug(&machine, "1-2", 4);
+    plug(&machine, "1-2", 5, "772b\n", "0001\n"); // what that driver has open is the one that left
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    wait_dead(pid);
+    wait_listed(&caller, "0001", true);
+    wait_state(&caller, "0001", "running");
+    CHECK(describe_number(&caller, "0001", "pid") != pid);
+    end(&machine, &caller);
+}
+
+static void
 try_without_right(void)
 {
     struct machine machine;
@@ -522,6 +545,7 @@ main(void)
     RUN(personalities_that_share_a_process_share_it_for_each_device);
     RUN(a_bundle_without_the_entitlement_is_refused);
     RUN(a_driver_goes_on_under_the_next_supervisor);
+    RUN(what_was_plugged_in_again_while_nobody_looked_gets_a_driver_of_its_own);
     RUN(without_the_right_it_is_said_what_to_do_and_tried_again_when_there_is_one);
     return 0;
 }
