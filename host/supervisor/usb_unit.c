@@ -390,8 +390,8 @@ recover(struct dx_supervisor *supervisor, const OSDictionary *item)
         device.bus != dx_wire_get_number(item, "bus", 0) || device.address != dx_wire_get_number(item, "address", 0))
         return;
     struct dx_unit *const unit = dx_unit_find(supervisor, key);
-    if (unit && unit->usb && unit->pid > 0 && dx_usb_is_same(&unit->usb->device, &device))
-        unit->usb->taken = (uint32_t)interfaces;
+    if (unit && unit->usb && dx_usb_is_same(&unit->usb->device, &device))
+        unit->usb->taken = (uint32_t)interfaces; // it runs, or is started: in between the kernel's driver would come
     else
         dx_usb_jobs_give(supervisor->usb_jobs, &device, (uint32_t)interfaces);
 }
