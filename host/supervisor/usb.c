@@ -148,6 +148,13 @@ make_key(const struct dx_supervisor *supervisor, const struct candidate *candida
     return asprintf(&key, "bundle-%s%s-usb-%s", candidate->entry->info.identifier, part, which) < 0 ? NULL : key;
 }
 
+/* What runs goes on with what it was started for. */
+static bool
+is_open_to_change(const struct dx_unit *unit)
+{
+    return unit->pid <= 0 || unit->state == DX_UNIT_ENDING;
+}
+
 /* A unit whose device is plugged into that port, under this key or, as it was named when it came, another one. */
 static struct dx_unit *
 find_unit(const struct dx_supervisor *supervisor, const struct candidate *candidate, const char *key)
@@ -199,14 +206,15 @@ add_unit(struct dx_supervisor *supervisor, const struct candidate *candidate)
         dx_log("%s: %s has another device of the same name", candidate->device->port, unit->key);
         return;
     }
-    if (!unit->usb->is_plugged) { // it is there again
-        unit->usb->device = *candidate->device;
+    if (!unit->usb->is_plugged) { // it is there again, whatever had been given up
         unit->usb->is_plugged = true;
-        if (unit->pid <= 0)
-            unit->state = DX_UNIT_WAITING; // whatever had been given up
+        unit->state = unit->pid > 0 ? DX_UNIT_ENDING : DX_UNIT_WAITING;
         dx_usb_unit_doubt_needs(unit);
     }
-    if (unit->pid <= 0 && !dx_usb_unit_add_need(unit, candidate->personality, interface))
+    if (!is_open_to_change(unit))
+        return;
+    unit->usb->device = *candidate->device; // its interfaces may be others
+    if (!dx_usb_unit_add_need(unit, candidate->personality, interface))
         dx_log("%s: no room for personality %s", unit->key, candidate->personality->name);
 }
 
@@ -235,7 +243,7 @@ try_entry(struct dx_supervisor *supervisor, const struct dx_bundle_entry *entry,
 static void
 start_unit(struct dx_unit *unit)
 {
-    if (unit->usb->need_count == 0 || !unit->usb->is_plugged)
+    if (unit->usb->need_count == 0)
         return;
     if (unit->pid <= 0 && unit->state == DX_UNIT_WAITING && unit->pause_ns == 0)
         dx_unit_restart(unit); // it was unplugged
@@ -243,26 +251,27 @@ start_unit(struct dx_unit *unit)
         (void)dx_unit_want(unit);
 }
 
-/* What runs goes on with what it was started for. */
 static bool
-is_open_to_change(const struct dx_unit *unit, const struct dx_usb_plugged *device)
+has_device(const struct dx_unit *unit, const struct dx_usb_plugged *device)
 {
-    return unit->usb && unit->usb->is_plugged && unit->pid <= 0 && dx_usb_is_same(&unit->usb->device, device);
+    return unit->usb && unit->usb->is_plugged && dx_usb_is_same(&unit->usb->device, device);
 }
 
 static void
 match_device(struct dx_supervisor *supervisor, const struct dx_usb_plugged *device)
 {
     for (struct dx_unit *unit = supervisor->units; unit; unit = unit->next)
-        if (is_open_to_change(unit, device))
+        if (has_device(unit, device) && is_open_to_change(unit))
             dx_usb_unit_doubt_needs(unit);
     for (size_t i = 0; i < supervisor->catalogue.count; i++)
         if (may_run(supervisor, supervisor->catalogue.entries[i]))
             try_entry(supervisor, supervisor->catalogue.entries[i], device);
     for (struct dx_unit *unit = supervisor->units; unit; unit = unit->next) {
-        if (is_open_to_change(unit, device))
+        if (!has_device(unit, device))
+            continue;
+        if (is_open_to_change(unit))
             dx_usb_unit_drop_doubted(unit);
-        if (supervisor->usb->is_started && !supervisor->is_leaving && unit->usb && dx_usb_is_same(&unit->usb->device, device))
+        if (supervisor->usb->is_started && !supervisor->is_leaving)
             start_unit(unit);
     }
 }

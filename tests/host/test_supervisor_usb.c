@@ -64,9 +64,9 @@ rename_folder(const struct machine *machine, const char *port, bool is_plugged)
 
 static mode_t node_mode = 0600; // of those that are plugged in from now on
 
-/* An adapter of 0b95 with two interfaces; its node is a file. */
+/* An adapter of 0b95 with two interfaces, still to be plugged in; its node is a file. */
 static void
-plug(const struct machine *machine, const char *port, unsigned address, const char *product, const char *serial)
+make_adapter(const struct machine *machine, const char *port, unsigned address, const char *product, const char *serial)
 {
     static const char *const same[][2] = {
         {"idVendor", "0b95\n"},       {"bcdDevice", "0100\n"}, {"bDeviceClass", "ff\n"},       {"bDeviceSubClass", "ff\n"},
@@ -98,6 +98,12 @@ plug(const struct machine *machine, const char *port, unsigned address, const ch
     (void)snprintf(node, sizeof node, "%s/nodes/001/%03u", stage, address);
     write_text("hello", "%s", node);
     CHECK_EQ(chmod(node, node_mode), 0);
+}
+
+static void
+plug(const struct machine *machine, const char *port, unsigned address, const char *product, const char *serial)
+{
+    make_adapter(machine, port, address, product, serial);
     rename_folder(machine, port, true);
 }
 
@@ -393,19 +399,27 @@ the_highest_score_wins_in_each_category(void)
     end(&machine, &caller);
 }
 
+#define SHARED "<key>IOUserServerOneProcess</key><true/>"
+
+/* With a bundle of which one process has both interfaces. */
+static void
+begin_shared(struct machine *machine, struct caller *caller)
+{
+    begin(machine, caller);
+    add_usb_bundle(machine, "both",
+                   PERSONALITY("A", INTERFACE VENDOR NUMBER("bInterfaceNumber", "0") SHARED)
+                       PERSONALITY("B", INTERFACE VENDOR NUMBER("bInterfaceNumber", "1") SHARED),
+                   ENTITLED);
+    look_again(machine);
+    approve(caller, "both");
+}
+
 static void
 personalities_that_share_a_process_share_it_for_each_device(void)
 {
     struct machine machine;
     struct caller caller;
-    begin(&machine, &caller);
-#define SHARED "<key>IOUserServerOneProcess</key><true/>"
-    add_usb_bundle(&machine, "both",
-                   PERSONALITY("A", INTERFACE VENDOR NUMBER("bInterfaceNumber", "0") SHARED)
-                       PERSONALITY("B", INTERFACE VENDOR NUMBER("bInterfaceNumber", "1") SHARED),
-                   ENTITLED);
-    look_again(&machine);
-    approve(&caller, "both");
+    begin_shared(&machine, &caller);
     plug(&machine, "1-2", 4, "772b\n", NULL);
     plug(&machine, "1-3", 5, "772b\n", NULL);
     wait_listed(&caller, "1-2-0", true);
@@ -461,6 +475,32 @@ a_driver_goes_on_under_the_next_supervisor(void)
     caller_open(&caller, &machine, "player");
     wait_dead(pid);
     CHECK(!is_listed(&caller, "0001"));
+    end(&machine, &caller);
+}
+
+/* Its old process takes its time to end. */
+static void
+what_is_approved_and_plugged_in_again_before_its_driver_has_ended_starts(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "adapter",
+                   PERSONALITY("Adapter", DEVICE VENDOR "<key>Fault</key><string>hang in Stop</string>"), ENTITLED);
+    look_again(&machine);
+    approve(&caller, "adapter");
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    wait_state(&caller, "0001", "running");
+    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    CHECK_EQ(ask(&caller, request_bundle(DX_OP_REVOKE, "adapter"), NULL, 0, NULL), kIOReturnSuccess);
+    unplug(&machine, "1-2", 4);
+    approve(&caller, "adapter");
+    plug(&machine, "1-2", 5, "772b\n", "0001\n");
+    machine_wait_said(&machine, "USB 0b95:772b has left 1-2");
+    CHECK(is_alive(pid));
+    wait_dead(pid);
+    wait_state(&caller, "0001", "running");
     end(&machine, &caller);
 }
 
@@ -545,6 +585,7 @@ main(void)
     RUN(personalities_that_share_a_process_share_it_for_each_device);
     RUN(a_bundle_without_the_entitlement_is_refused);
     RUN(a_driver_goes_on_under_the_next_supervisor);
+    RUN(what_is_approved_and_plugged_in_again_before_its_driver_has_ended_starts);
     RUN(what_was_plugged_in_again_while_nobody_looked_gets_a_driver_of_its_own);
     RUN(without_the_right_it_is_said_what_to_do_and_tried_again_when_there_is_one);
     return 0;
