@@ -189,6 +189,14 @@ create_unit(struct dx_supervisor *supervisor, const struct candidate *candidate,
     return unit;
 }
 
+/* An interface that the kernel made when the process that is to have all of them had been started. */
+static bool
+has_come_late(const struct dx_unit *unit, const struct candidate *candidate)
+{
+    return unit->usb->is_shared && candidate->interface &&
+           !dx_usb_find_interface(&unit->usb->device, candidate->interface->number);
+}
+
 static void
 add_unit(struct dx_supervisor *supervisor, const struct candidate *candidate)
 {
@@ -211,6 +219,8 @@ add_unit(struct dx_supervisor *supervisor, const struct candidate *candidate)
         unit->state = unit->pid > 0 ? DX_UNIT_ENDING : DX_UNIT_WAITING;
         dx_usb_unit_doubt_needs(unit);
     }
+    if (!is_open_to_change(unit) && has_come_late(unit, candidate) && !supervisor->is_leaving)
+        dx_unit_restart(unit);
     if (!is_open_to_change(unit))
         return;
     unit->usb->device = *candidate->device; // its interfaces may be others

@@ -245,7 +245,6 @@ dx_usb_unit_prepare(struct dx_unit *unit, dx_error *error)
     if (r != 0 || !dx_usb_is_same(&now, &usb->device))
         return dx_error_set(error, kIOReturnNoDevice, "USB %04x:%04x at %s has been unplugged", usb->device.vendor,
                             usb->device.product, usb->device.port);
-    usb->device = now;
     const kern_return_t status = open_node(unit, error);
     if (status != kIOReturnSuccess)
         return status;

@@ -107,6 +107,31 @@ plug(const struct machine *machine, const char *port, unsigned address, const ch
     rename_folder(machine, port, true);
 }
 
+/* An adapter whose second interface comes later. */
+static void
+plug_first_half(const struct machine *machine, const char *port, unsigned address)
+{
+    char whole[256];
+    char half[256];
+    make_adapter(machine, port, address, "772b\n", NULL);
+    (void)snprintf(whole, sizeof whole, "%s/stage/%s/%s:1.1", machine->folder, port, port);
+    (void)snprintf(half, sizeof half, "%s/stage/%s:1.1", machine->folder, port);
+    CHECK_EQ(rename(whole, half), 0);
+    rename_folder(machine, port, true);
+}
+
+static void
+plug_second_half(const struct machine *machine, const char *port)
+{
+    char command[600];
+    char interface[64];
+    (void)snprintf(command, sizeof command, "cp -r '%s/stage/%s:1.1' '%s/usb/%s'", machine->folder, port,
+                   machine->folder, port);
+    CHECK_EQ(system(command), 0);
+    (void)snprintf(interface, sizeof interface, "%s:1.1", port);
+    rename_folder(machine, interface, true); // the news of it
+}
+
 /* What has left leaves nothing behind, in the order in which the kernel does it. */
 static void
 unplug(const struct machine *machine, const char *port, unsigned address)
@@ -432,6 +457,43 @@ personalities_that_share_a_process_share_it_for_each_device(void)
 }
 
 static void
+an_interface_that_comes_later_is_started_too(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin_shared(&machine, &caller);
+    plug_first_half(&machine, "1-2", 4);
+    wait_listed(&caller, "1-2-0", true);
+    plug_second_half(&machine, "1-2");
+    wait_listed(&caller, "1-2-1", true);
+    wait_state(&caller, "1-2-1", "running");
+    CHECK_EQ(describe_number(&caller, "1-2-0", "pid"), describe_number(&caller, "1-2-1", "pid"));
+    end(&machine, &caller);
+}
+
+/* As where the kernel tells of a device before any rule has given the right to open it. */
+static void
+an_interface_that_comes_before_the_driver_could_start_is_started_with_it(void)
+{
+    struct machine machine;
+    struct caller caller;
+    char node[256];
+    begin_shared(&machine, &caller);
+    plug_first_half(&machine, "1-2", 4);
+    (void)snprintf(node, sizeof node, "%s/nodes/001/004", machine.folder);
+    wait_listed(&caller, "1-2-0", true);
+    CHECK_EQ(unlink(node), 0);
+    const uint64_t pid = describe_number(&caller, "1-2-0", "pid");
+    CHECK_EQ(kill((pid_t)pid, SIGKILL), 0);
+    machine_wait_said(&machine, "/nodes/001/004 is not there");
+    plug_second_half(&machine, "1-2");
+    write_text("hello", "%s", node);
+    CHECK_EQ(ask(&caller, request_bundle(DX_OP_RESTART, "both"), NULL, 0, NULL), kIOReturnSuccess);
+    wait_listed(&caller, "1-2-1", true);
+    end(&machine, &caller);
+}
+
+static void
 a_bundle_without_the_entitlement_is_refused(void)
 {
     struct machine machine;
@@ -583,6 +645,8 @@ main(void)
     RUN(a_session_goes_on_when_its_device_is_plugged_in_again);
     RUN(the_highest_score_wins_in_each_category);
     RUN(personalities_that_share_a_process_share_it_for_each_device);
+    RUN(an_interface_that_comes_later_is_started_too);
+    RUN(an_interface_that_comes_before_the_driver_could_start_is_started_with_it);
     RUN(a_bundle_without_the_entitlement_is_refused);
     RUN(a_driver_goes_on_under_the_next_supervisor);
     RUN(what_is_approved_and_plugged_in_again_before_its_driver_has_ended_starts);
