@@ -227,6 +227,8 @@ start_unit(struct dx_unit *unit)
 void
 dx_unit_restart(struct dx_unit *unit)
 {
+    if (unit->usb && !unit->usb->is_plugged)
+        return; // it is started when it is plugged in again
     memset(unit->ends_ns, 0, sizeof unit->ends_ns);
     memset(unit->early_ends_ns, 0, sizeof unit->early_ends_ns);
     unit->pause_ns = 0;
@@ -248,7 +250,7 @@ dx_unit_want(struct dx_unit *unit)
         return false;
     }
     if (unit->usb && !unit->usb->is_plugged)
-        return false; // it is started when it is plugged in again
+        return false; // as there
     switch (unit->state) {
     case DX_UNIT_FAILED:
     case DX_UNIT_UNAPPROVED: // it may have been approved since

@@ -391,6 +391,28 @@ a_session_goes_on_when_its_device_is_plugged_in_again(void)
 }
 
 static void
+what_is_unplugged_waits_on_when_it_is_to_be_started_again(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    begin_approved(&machine, &caller);
+    plug(&machine, "1-2", 4, "772b\n", NULL);
+    wait_listed(&caller, "1-2", true);
+    make_lane(&lane);
+    CHECK_EQ(open_session(&caller, "1-2", 7, &lane, NULL), kIOReturnSuccess);
+    unplug(&machine, "1-2", 4);
+    wait_state(&caller, "1-2", "waiting");
+    CHECK_EQ(ask(&caller, request_about(DX_OP_RESTART, "1-2"), NULL, 0, NULL), kIOReturnSuccess);
+    expect_text(&caller, "1-2", "state", "waiting");
+    expect_text(&caller, "1-2", "why", "it goes on when it is plugged in again");
+    plug(&machine, "1-2", 9, "772b\n", NULL);
+    wait_state(&caller, "1-2", "running");
+    dx_lane_finish(&lane);
+    end(&machine, &caller);
+}
+
+static void
 the_highest_score_wins_in_each_category(void)
 {
     struct machine machine;
@@ -643,6 +665,7 @@ main(void)
     RUN(two_adapters_are_two_processes);
     RUN(a_driver_that_is_killed_comes_back);
     RUN(a_session_goes_on_when_its_device_is_plugged_in_again);
+    RUN(what_is_unplugged_waits_on_when_it_is_to_be_started_again);
     RUN(the_highest_score_wins_in_each_category);
     RUN(personalities_that_share_a_process_share_it_for_each_device);
     RUN(an_interface_that_comes_later_is_started_too);
