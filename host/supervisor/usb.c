@@ -334,6 +334,8 @@ look_at(void *context, const char *port)
     const int r = dx_usb_read_plugged(dx_usb_devices_folder(), port, &device);
     if (r != 0 && r != -ENODEV)
         dx_log("%s/%s is not understood: %s", dx_usb_devices_folder(), port, strerror(-r));
+    if (r != 0 && r != -ENODEV && r != -EBADMSG)
+        return; // it could not be looked at: nobody says that it has left
     struct plugged **const at = find_plugged(supervisor->usb, port);
     if (*at && (r != 0 || !dx_usb_is_same(&(*at)->device, &device)))
         remove_plugged(supervisor, at);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -413,6 +414,32 @@ what_is_unplugged_waits_on_when_it_is_to_be_started_again(void)
 }
 
 static void
+without_descriptors_nothing_is_taken_for_unplugged(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct rlimit most;
+    begin_approved(&machine, &caller);
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    wait_state(&caller, "0001", "running");
+    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    CHECK_EQ(prlimit(machine.supervisor, RLIMIT_NOFILE, NULL, &most), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = most.rlim_max}; // what is open stays so
+    CHECK_EQ(prlimit(machine.supervisor, RLIMIT_NOFILE, &none, NULL), 0);
+    make_folder("%s/stage/1-2:1.0", machine.folder);
+    rename_folder(&machine, "1-2:1.0", true); // news of it
+    machine_wait_said(&machine, "1-2 is not understood: Too many open files");
+    CHECK_EQ(prlimit(machine.supervisor, RLIMIT_NOFILE, &most, NULL), 0);
+    plug(&machine, "1-3", 5, "772b\n", "0002\n");
+    wait_listed(&caller, "0002", true);
+    CHECK(!machine_has_said(&machine, "has left 1-2"));
+    CHECK_EQ(describe_number(&caller, "0001", "pid"), pid);
+    expect_text(&caller, "0001", "state", "running");
+    end(&machine, &caller);
+}
+
+static void
 the_highest_score_wins_in_each_category(void)
 {
     struct machine machine;
@@ -666,6 +693,7 @@ main(void)
     RUN(a_driver_that_is_killed_comes_back);
     RUN(a_session_goes_on_when_its_device_is_plugged_in_again);
     RUN(what_is_unplugged_waits_on_when_it_is_to_be_started_again);
+    RUN(without_descriptors_nothing_is_taken_for_unplugged);
     RUN(the_highest_score_wins_in_each_category);
     RUN(personalities_that_share_a_process_share_it_for_each_device);
     RUN(an_interface_that_comes_later_is_started_too);
