@@ -239,6 +239,7 @@ dx_request_revoke(struct dx_supervisor *supervisor, const struct dx_request *req
         for (struct dx_unit *unit = supervisor->units; unit; unit = unit->next)
             if (!unit->declared_uid && strcmp(unit->identifier, entry->info.identifier) == 0)
                 dx_unit_fail(unit, DX_UNIT_UNAPPROVED, why.message);
+        dx_usb_match(supervisor); // another one may be for what it had
     }
     dx_answer(supervisor, request->ticket, status, error.message, NULL, NULL, 0);
 }

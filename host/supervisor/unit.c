@@ -409,6 +409,8 @@ dx_unit_ended(struct dx_unit *unit, const char *how)
         dx_usb_unit_left(unit);
         return;
     }
+    if (unit->usb)
+        dx_usb_unit_ended(unit);
     if (has_failed) {
         if (unit->usb)
             dx_usb_unit_settle(unit);

@@ -214,9 +214,10 @@ add_unit(struct dx_supervisor *supervisor, const struct candidate *candidate)
         dx_log("%s: %s has another device of the same name", candidate->device->port, unit->key);
         return;
     }
-    if (!unit->usb->is_plugged) { // it is there again, whatever had been given up
+    if (!unit->usb->is_plugged || unit->usb->need_count == 0) { // for it again, whatever had been given up
         unit->usb->is_plugged = true;
         unit->state = unit->pid > 0 ? DX_UNIT_ENDING : DX_UNIT_WAITING;
+        unit->pause_ns = 0;
         dx_usb_unit_doubt_needs(unit);
     }
     if (!is_open_to_change(unit) && has_come_late(unit, candidate) && !supervisor->is_leaving)
@@ -256,7 +257,7 @@ start_unit(struct dx_unit *unit)
     if (unit->usb->need_count == 0)
         return;
     if (unit->pid <= 0 && unit->state == DX_UNIT_WAITING && unit->pause_ns == 0)
-        dx_unit_restart(unit); // it was unplugged
+        dx_unit_restart(unit); // it was unplugged, or was for nothing
     else if (unit->state == DX_UNIT_IDLE || unit->state == DX_UNIT_ENDING)
         (void)dx_unit_want(unit);
 }

@@ -24,6 +24,7 @@ struct dx_usb_target {
     bool is_plugged;
     bool is_shared;    // all of the bundle's personalities that fit the device run in it
     bool lacks_access; // its node may not be opened: tried again when that changes
+    bool is_kept_out;  // another unit has it: tried again when that one has ended
     uint32_t need_count;
     struct dx_usb_need needs[DX_USB_MAX_NEEDS];
     uint32_t taken; // bits, by number, of interfaces that the kernel does not have; they are given back
@@ -64,8 +65,8 @@ bool dx_usb_unit_add_need(struct dx_unit *unit, const struct dx_personality *per
 void dx_usb_unit_doubt_needs(struct dx_unit *unit);
 void dx_usb_unit_drop_doubted(struct dx_unit *unit);
 
-/** Whether the bundle, as it is now, is still for this device. */
-kern_return_t dx_usb_unit_check(const struct dx_unit *unit, const struct dx_bundle_entry *entry, dx_error *error);
+/** Whether the bundle, as it is now, is still for this device, and no other unit has it. */
+kern_return_t dx_usb_unit_check(struct dx_unit *unit, const struct dx_bundle_entry *entry, dx_error *error);
 
 /** Opens the device's node, and has the kernel's drivers give way; dx_usb_unit_ready() follows. */
 kern_return_t dx_usb_unit_prepare(struct dx_unit *unit, dx_error *error);
@@ -78,6 +79,9 @@ void dx_usb_unit_close_node(struct dx_unit *unit);
 
 /** Its state has changed: where nothing will run any more the kernel gets back what was its own. */
 void dx_usb_unit_settle(struct dx_unit *unit);
+
+/** Its process has ended: whoever that one has kept out is started, unless it comes back. */
+void dx_usb_unit_ended(struct dx_unit *unit);
 
 /** The device has left. */
 void dx_usb_unit_leave(struct dx_unit *unit);

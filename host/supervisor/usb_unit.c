@@ -151,11 +151,12 @@ still_matches(const struct dx_usb_target *usb, const struct dx_usb_need *need, c
            dx_usb_matches(personality->properties, &usb->device, interface, NULL);
 }
 
-/* What another unit's process has. */
+/* What another unit's process has, or will have after a pause. */
 static bool
 is_held(const struct dx_unit *unit, const struct dx_usb_need *need, const struct dx_unit *other)
 {
-    if (other == unit || !other->usb || !other->usb->is_plugged || other->pid <= 0 ||
+    if (other == unit || !other->usb || !other->usb->is_plugged ||
+        (other->pid <= 0 && other->state != DX_UNIT_WAITING) ||
         !dx_usb_is_same(&other->usb->device, &unit->usb->device))
         return false;
     for (uint32_t i = 0; i < other->usb->need_count; i++)
@@ -165,27 +166,38 @@ is_held(const struct dx_unit *unit, const struct dx_usb_need *need, const struct
     return false;
 }
 
-kern_return_t
-dx_usb_unit_check(const struct dx_unit *unit, const struct dx_bundle_entry *entry, dx_error *error)
+/* Who keeps a unit out; NULL: nobody. */
+static const struct dx_unit *
+find_holder(const struct dx_unit *unit)
 {
-    const struct dx_usb_target *const usb = unit->usb;
+    for (const struct dx_unit *other = unit->supervisor->units; other; other = other->next)
+        for (uint32_t i = 0; i < unit->usb->need_count; i++)
+            if (is_held(unit, &unit->usb->needs[i], other))
+                return other;
+    return NULL;
+}
+
+kern_return_t
+dx_usb_unit_check(struct dx_unit *unit, const struct dx_bundle_entry *entry, dx_error *error)
+{
+    struct dx_usb_target *const usb = unit->usb;
+    const struct dx_unit *const holder = find_holder(unit);
     char text[DX_USB_SUMMARY_BYTES];
+    usb->is_kept_out = false;
     dx_usb_describe_plugged(&usb->device, text);
     if (!usb->is_plugged)
         return dx_error_set(error, kIOReturnNoDevice, "%.300s has been unplugged", text);
     if (usb->need_count == 0)
-        return dx_error_set(error, kIOReturnNotFound, "no personality of %s is for %.300s any more", entry->folder,
+        return dx_error_set(error, kIOReturnNotFound,
+                            "no personality of %s is for %.300s now, or another bundle's fits it better", entry->folder,
                             text);
-    for (uint32_t i = 0; i < usb->need_count; i++) {
+    for (uint32_t i = 0; i < usb->need_count; i++)
         if (!still_matches(usb, &usb->needs[i], entry))
             return dx_error_set(error, kIOReturnNotFound, "personality \"%.80s\" is no longer for %.300s",
                                 usb->needs[i].personality, text);
-        for (const struct dx_unit *other = unit->supervisor->units; other; other = other->next)
-            if (is_held(unit, &usb->needs[i], other))
-                return dx_error_set(error, kIOReturnExclusiveAccess, "the driver %.80s has %.300s", other->identifier,
-                                    text);
-    }
-    return kIOReturnSuccess;
+    usb->is_kept_out = holder != NULL;
+    return holder ? dx_error_set(error, kIOReturnExclusiveAccess, "the driver %.80s has %.300s", holder->identifier, text)
+                  : kIOReturnSuccess;
 }
 
 static kern_return_t
@@ -289,6 +301,22 @@ dx_usb_unit_settle(struct dx_unit *unit)
         give_back(unit);
         dx_registry_write(unit->supervisor);
     }
+}
+
+static void
+start_kept_out(void *context)
+{
+    const struct dx_supervisor *const supervisor = context;
+    for (struct dx_unit *unit = supervisor->units; unit && !supervisor->is_leaving; unit = unit->next)
+        if (unit->usb && unit->usb->is_kept_out && unit->state == DX_UNIT_FAILED && !find_holder(unit))
+            dx_unit_restart(unit);
+}
+
+void
+dx_usb_unit_ended(struct dx_unit *unit)
+{
+    /* Not now: it may be started again before the caller returns. */
+    (void)dx_loop_post(unit->supervisor->loop, start_kept_out, unit->supervisor); // without memory: at the next end
 }
 
 static void

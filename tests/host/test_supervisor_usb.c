@@ -473,6 +473,48 @@ the_highest_score_wins_in_each_category(void)
     end(&machine, &caller);
 }
 
+static void
+wait_driver(struct caller *caller, const char *name, const char *state)
+{
+    char found[64];
+    const int64_t end_ms = now_ms() + 10000;
+    for (;;) {
+        read_driver(caller, name, "state", found, sizeof found);
+        if (strcmp(found, state) == 0)
+            return;
+        if (now_ms() >= end_ms)
+            (void)fprintf(stderr, "%s is %s, not %s\n", name, found, state);
+        CHECK(now_ms() < end_ms);
+        sleep_ms(10);
+    }
+}
+
+static void
+what_one_driver_keeps_from_another_is_the_others_when_it_is_revoked(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin(&machine, &caller);
+    add_usb_bundle(&machine, "general", PERSONALITY("P", DEVICE VENDOR), ENTITLED);
+    add_usb_bundle(&machine, "liked", PERSONALITY("P", DEVICE VENDOR NUMBER("IOProbeScore", "1000")), ENTITLED);
+    look_again(&machine);
+    approve(&caller, "general");
+    plug(&machine, "1-2", 4, "772b\n", NULL);
+    wait_driver(&caller, "general", "running");
+    approve(&caller, "liked"); // what runs is not ended for it
+    expect_driver(&caller, "liked", "state", "failed");
+    expect_driver(&caller, "liked", "why", "the driver org.dextral.test.general has USB 0b95:772b Adapter at 1-2");
+    expect_driver(&caller, "general", "state", "running");
+    CHECK_EQ(ask(&caller, request_bundle(DX_OP_REVOKE, "general"), NULL, 0, NULL), kIOReturnSuccess);
+    wait_driver(&caller, "liked", "running");
+
+    /* And where nobody waited for it, the next best. */
+    approve(&caller, "general");
+    CHECK_EQ(ask(&caller, request_bundle(DX_OP_REVOKE, "liked"), NULL, 0, NULL), kIOReturnSuccess);
+    wait_driver(&caller, "general", "running");
+    end(&machine, &caller);
+}
+
 #define SHARED "<key>IOUserServerOneProcess</key><true/>"
 
 /* With a bundle of which one process has both interfaces. */
@@ -695,6 +737,7 @@ main(void)
     RUN(what_is_unplugged_waits_on_when_it_is_to_be_started_again);
     RUN(without_descriptors_nothing_is_taken_for_unplugged);
     RUN(the_highest_score_wins_in_each_category);
+    RUN(what_one_driver_keeps_from_another_is_the_others_when_it_is_revoked);
     RUN(personalities_that_share_a_process_share_it_for_each_device);
     RUN(an_interface_that_comes_later_is_started_too);
     RUN(an_interface_that_comes_before_the_driver_could_start_is_started_with_it);
