@@ -442,21 +442,25 @@ static void
 write_section(struct dx_usb_tap *tap)
 {
     static const char application[] = "dextral usb capture";
-    const uint32_t head[] = {BYTE_ORDER_MAGIC, 1 /* version 1.0 */, UINT32_MAX, UINT32_MAX /* of unknown length */};
+    const uint16_t version[] = {1, 0};
+    const uint32_t unknown_length[] = {UINT32_MAX, UINT32_MAX};
     struct options options = {.size = 0};
     add_option(&options, OPTION_APPLICATION, application, sizeof application - 1);
     end_options(&options);
-    const uint32_t bytes = (uint32_t)(12 + sizeof head + options.size);
+    const uint32_t bytes = (uint32_t)(16 + sizeof version + sizeof unknown_length + options.size);
     append_word(tap, BLOCK_SECTION);
     append_word(tap, bytes);
-    append(tap, head, sizeof head);
+    append_word(tap, BYTE_ORDER_MAGIC);
+    append(tap, version, sizeof version);
+    append(tap, unknown_length, sizeof unknown_length);
     append(tap, options.bytes, options.size);
     append_word(tap, bytes);
 }
 
 static void
-write_interface(struct dx_usb_tap *tap, uint32_t link, const char *name)
+write_interface(struct dx_usb_tap *tap, uint16_t link, const char *name)
 {
+    const uint16_t head[] = {link, 0};
     static const uint8_t nanoseconds = 9;
     struct options options = {.size = 0};
     add_option(&options, OPTION_NAME, name, strnlen(name, 64));
@@ -465,7 +469,7 @@ write_interface(struct dx_usb_tap *tap, uint32_t link, const char *name)
     const uint32_t bytes = 20 + options.size;
     append_word(tap, BLOCK_INTERFACE);
     append_word(tap, bytes);
-    append_word(tap, link);
+    append(tap, head, sizeof head);
     append_word(tap, 0); // packets are whole
     append(tap, options.bytes, options.size);
     append_word(tap, bytes);
