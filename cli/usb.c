@@ -280,16 +280,24 @@ note_gone(void *context)
     atomic_store_explicit(&end->is_gone, true, memory_order_relaxed); // nothing goes with it
 }
 
-/* Until Ctrl-C, the time is over, or it is unplugged. Returns whether it was. */
 static bool
-wait_for_end(const struct usb_request *request, const struct end *end)
+is_written(const struct dx_usb_tap *tap)
+{
+    struct dx_usb_tap_counts counts;
+    dx_usb_tap_get_counts(tap, &counts);
+    return counts.error == 0;
+}
+
+/* Until Ctrl-C, the time is over, nobody takes what is written, or it is unplugged. Returns whether it was. */
+static bool
+wait_for_end(const struct usb_request *request, const struct dx_usb_tap *tap, const struct end *end)
 {
     const struct timespec period = {.tv_nsec = PERIOD_NS};
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now); // cannot fail for this clock
     const double start = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
     double passed = 0.0;
-    while (!cli_signal() && (request->seconds <= 0.0 || passed < request->seconds)) {
+    while (!cli_signal() && is_written(tap) && (request->seconds <= 0.0 || passed < request->seconds)) {
         if (atomic_load_explicit(&end->is_gone, memory_order_relaxed)) // nothing goes with it
             return true;
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &period, NULL); // a signal ends it
@@ -301,7 +309,7 @@ wait_for_end(const struct usb_request *request, const struct end *end)
 
 /* With the file open and the device watched. The device is closed then. */
 static int
-run_adapter(const struct usb_request *request, struct dx_usb_device *device)
+run_adapter(const struct usb_request *request, const struct dx_usb_tap *tap, struct dx_usb_device *device)
 {
     struct end end = {false};
     const struct dx_adapter_config config = {.context = &end, .gone = note_gone};
@@ -317,7 +325,7 @@ run_adapter(const struct usb_request *request, struct dx_usb_device *device)
     const struct dx_nic_info *const info = dx_adapter_info(adapter);
     cli_note("%s: %s, MAC address %02x:%02x:%02x:%02x:%02x:%02x; Ctrl-C ends it", name, info->chip, info->mac[0],
              info->mac[1], info->mac[2], info->mac[3], info->mac[4], info->mac[5]);
-    const bool was_unplugged = wait_for_end(request, &end);
+    const bool was_unplugged = wait_for_end(request, tap, &end);
     dx_adapter_close(adapter);
     return was_unplugged ? cli_fail(CLI_FAILED, "%s: it was unplugged", name) : CLI_OK;
 }
@@ -335,7 +343,7 @@ capture_into(const struct usb_request *request, int fd, struct dx_usb_device *de
         return cli_fail(CLI_BAD_OUTPUT, "%s: %s", request->file, strerror(-error));
     }
     dx_usb_tap_attach(tap, device);
-    int code = run_adapter(request, device);
+    int code = run_adapter(request, tap, device);
     dx_usb_tap_close(tap, &counts);
     if (counts.error < 0)
         return cli_fail(CLI_BAD_OUTPUT, "%s: %s", request->file, strerror(-counts.error));

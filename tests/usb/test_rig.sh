@@ -102,6 +102,9 @@ dextral usb capture --seconds 1 --frames "$share/adapter.pcapng" 2>said || fail 
 cat said
 readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q cdc_ncm || fail "the kernel's driver is not back"
 ping -c 1 -w 5 192.0.2.1 >/dev/null || fail "the gadget's side is gone"
+{ dextral usb capture - 2>said; echo "$?" >code; } | head -c 64 >/dev/null # a reader that goes ends it
+[ "$(cat code)" != 0 ] && grep -q 'Broken pipe' said || fail "to a reader that goes: $(cat code said)"
+readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q cdc_ncm || fail "the kernel's driver is not back after that"
 nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
 chmod 660 /dev/bus/usb/001/*
 $nobody dextral usb list >list 2>said
