@@ -201,14 +201,25 @@ dx_usb_unit_check(struct dx_unit *unit, const struct dx_bundle_entry *entry, dx_
 }
 
 static kern_return_t
-refuse_access(struct dx_unit *unit, const char *node, const char *text, dx_error *error)
+refuse_access(const char *node, const char *text, dx_error *error)
 {
-    dx_usb_wait_for_access(unit, node);
     return dx_error_set(error, kIOReturnNotPrivileged,
                         "%s (%.100s) may not be opened by this user: %s/70-dextral-usb.rules gives the right to whoever "
                         "is logged in here and to the group plugdev; where the file is there, run `udevadm control "
                         "--reload && udevadm trigger -s usb`, and `id` must name plugdev for a user who is not logged in",
                         node, text, DX_UDEV_RULES_FOLDER);
+}
+
+/* Without the right it is looked at once more when changes are watched: one may have come in between. */
+static int
+open_or_wait(struct dx_unit *unit, const char *path)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
+    const int node = open(path, flags);
+    if (node >= 0 || (errno != EACCES && errno != EPERM))
+        return node;
+    dx_usb_wait_for_access(unit, path);
+    return open(path, flags);
 }
 
 static kern_return_t
@@ -222,11 +233,11 @@ open_node(struct dx_unit *unit, dx_error *error)
         return dx_error_set(error, kIOReturnNoMemory, "no memory to start the driver");
     kern_return_t status = kIOReturnSuccess;
     dx_usb_unit_close_node(unit);
-    usb->node = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    usb->node = open_or_wait(unit, path);
     const int code = errno;
     usb->lacks_access = usb->node < 0 && (code == EACCES || code == EPERM);
     if (usb->lacks_access)
-        status = refuse_access(unit, path, text, error);
+        status = refuse_access(path, text, error);
     else if (usb->node < 0 && code == ENOENT)
         status = dx_error_set(error, kIOReturnNoDevice,
                               "%s is not there, but %.300s is plugged in: is /dev/bus/usb there?", path, text);
