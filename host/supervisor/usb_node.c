@@ -107,6 +107,8 @@ run_job(void *context)
 {
     struct job *const job = context;
     const int node = job->node >= 0 ? job->node : open(job->path, O_RDWR | O_CLOEXEC);
+    if (node < 0 && errno != ENOENT && errno != ENODEV)
+        dx_log("%s cannot be given back to the kernel: %s: plug it out and in again", job->path, strerror(errno));
     for (unsigned i = 0; node >= 0 && i < DX_USB_MAX_INTERFACES; i++) {
         if (!(job->interfaces & 1u << i))
             continue;

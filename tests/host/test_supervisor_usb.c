@@ -698,6 +698,11 @@ try_without_right(void)
     (void)snprintf(node, sizeof node, "%s/nodes/001/004", machine.folder);
     CHECK_EQ(chmod(node, 0600), 0); // as udev does
     wait_listed(&caller, "0001", true);
+
+    /* What is lost again, as when somebody else logs in, is missed when the kernel is to have its interfaces back. */
+    CHECK_EQ(chmod(node, 0), 0);
+    CHECK_EQ(ask(&caller, request_bundle(DX_OP_REVOKE, "adapter"), NULL, 0, NULL), kIOReturnSuccess);
+    machine_wait_said(&machine, "/nodes/001/004 cannot be given back to the kernel: Permission denied");
     end(&machine, &caller);
 }
 
