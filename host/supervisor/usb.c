@@ -189,12 +189,15 @@ create_unit(struct dx_supervisor *supervisor, const struct candidate *candidate,
     return unit;
 }
 
-/* An interface that the kernel made when the process that is to have all of them had been started. */
+/* An interface that the kernel made when the process that is to have all of them had been started.  Those of another
+ * configuration come because a driver has set that: started again it would set it again. */
 static bool
 has_come_late(const struct dx_unit *unit, const struct candidate *candidate)
 {
+    const struct dx_usb_plugged *const before = &unit->usb->device;
     return unit->usb->is_shared && candidate->interface &&
-           !dx_usb_find_interface(&unit->usb->device, candidate->interface->number);
+           !dx_usb_find_interface(before, candidate->interface->number) &&
+           (before->configuration == 0 || before->configuration == candidate->device->configuration);
 }
 
 static void

@@ -562,6 +562,25 @@ an_interface_that_comes_later_is_started_too(void)
     end(&machine, &caller);
 }
 
+static void
+a_driver_that_sets_another_configuration_is_not_started_again_for_it(void)
+{
+    struct machine machine;
+    struct caller caller;
+    begin_shared(&machine, &caller);
+    plug_first_half(&machine, "1-2", 4);
+    wait_listed(&caller, "1-2-0", true);
+    wait_state(&caller, "1-2-0", "running");
+    const uint64_t pid = describe_number(&caller, "1-2-0", "pid");
+    write_text("2\n", "%s/usb/1-2/bConfigurationValue", machine.folder);
+    plug_second_half(&machine, "1-2");
+    plug(&machine, "1-3", 5, "772b\n", NULL); // its news comes after that
+    wait_listed(&caller, "1-3-0", true);
+    CHECK_EQ(describe_number(&caller, "1-2-0", "pid"), pid);
+    expect_text(&caller, "1-2-0", "state", "running");
+    end(&machine, &caller);
+}
+
 /* As where the kernel tells of a device before any rule has given the right to open it. */
 static void
 an_interface_that_comes_before_the_driver_could_start_is_started_with_it(void)
@@ -745,6 +764,7 @@ main(void)
     RUN(what_one_driver_keeps_from_another_is_the_others_when_it_is_revoked);
     RUN(personalities_that_share_a_process_share_it_for_each_device);
     RUN(an_interface_that_comes_later_is_started_too);
+    RUN(a_driver_that_sets_another_configuration_is_not_started_again_for_it);
     RUN(an_interface_that_comes_before_the_driver_could_start_is_started_with_it);
     RUN(a_bundle_without_the_entitlement_is_refused);
     RUN(a_driver_goes_on_under_the_next_supervisor);
