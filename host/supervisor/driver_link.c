@@ -233,6 +233,8 @@ take_device(struct dx_unit *unit, struct dx_message *message)
     const bool is_new = !dx_listing_find(unit->supervisor, uid);
     struct dx_listing *const listing = find_or_create_listing(unit, uid, description);
     if (!listing) {
+        if (unit->usb)
+            unit->usb->is_unlisted = !is_new;
         dx_log("%s: its device %s is not listed: another driver has that UID, there are too many devices, or its "
                "description is too long",
                unit->key, uid);

@@ -250,7 +250,7 @@ dx_unit_want(struct dx_unit *unit)
         return false;
     }
     if (unit->usb && !unit->usb->is_plugged)
-        return false; // as there
+        return false; // as in dx_unit_restart()
     switch (unit->state) {
     case DX_UNIT_FAILED:
     case DX_UNIT_UNAPPROVED: // it may have been approved since

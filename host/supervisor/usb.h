@@ -25,6 +25,7 @@ struct dx_usb_target {
     bool is_shared;    // all of the bundle's personalities that fit the device run in it
     bool lacks_access; // its node may not be opened: tried again when that changes
     bool is_kept_out;  // another unit has it: tried again when that one has ended
+    bool is_unlisted;  // another unit has a UID of its: started again when a device has left
     uint32_t need_count;
     struct dx_usb_need needs[DX_USB_MAX_NEEDS];
     uint32_t taken; // bits, by number, of interfaces that the kernel does not have; they are given back

@@ -330,10 +330,24 @@ dx_usb_unit_ended(struct dx_unit *unit)
     (void)dx_loop_post(unit->supervisor->loop, start_kept_out, unit->supervisor); // without memory: at the next end
 }
 
+/* Two adapters that say to be one, or one at another port whose driver there has not ended yet. */
+static void
+list_unlisted(struct dx_supervisor *supervisor)
+{
+    for (struct dx_unit *unit = supervisor->units; unit && !supervisor->is_leaving; unit = unit->next) {
+        if (!unit->usb || !unit->usb->is_unlisted)
+            continue;
+        unit->usb->is_unlisted = false;
+        if (unit->state == DX_UNIT_RUNNING || unit->state == DX_UNIT_STARTING)
+            dx_unit_restart(unit);
+    }
+}
+
 static void
 collect(void *context)
 {
     dx_usb_units_collect(context);
+    list_unlisted(context);
 }
 
 void

@@ -339,6 +339,27 @@ two_adapters_are_two_processes(void)
 }
 
 static void
+of_two_adapters_that_say_to_be_one_the_second_is_listed_when_the_first_has_left(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_message gone;
+    begin_approved(&machine, &caller);
+    plug(&machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(&caller, "0001", true);
+    wait_state(&caller, "0001", "running");
+    plug(&machine, "1-3", 5, "772b\n", "0001\n");
+    machine_wait_said(&machine, "its device 0001 is not listed");
+    expect_text(&caller, "0001", "hardware", "at 1-2");
+    unplug(&machine, "1-2", 4);
+    wait_event(&caller, DX_EVENT_GONE, &gone);
+    dx_message_finish(&gone);
+    wait_listed(&caller, "0001", true);
+    expect_text(&caller, "0001", "hardware", "at 1-3");
+    end(&machine, &caller);
+}
+
+static void
 a_driver_that_is_killed_comes_back(void)
 {
     struct machine machine;
@@ -756,6 +777,7 @@ main(void)
     RUN(the_driver_gets_the_node_and_the_sandbox_lets_usbfs_through);
     RUN(what_is_not_approved_is_listed_and_not_started);
     RUN(two_adapters_are_two_processes);
+    RUN(of_two_adapters_that_say_to_be_one_the_second_is_listed_when_the_first_has_left);
     RUN(a_driver_that_is_killed_comes_back);
     RUN(a_session_goes_on_when_its_device_is_plugged_in_again);
     RUN(what_is_unplugged_waits_on_when_it_is_to_be_started_again);
