@@ -17,10 +17,9 @@
 #define KEEP_DELAY_NS DX_NS_PER_S
 #define MAX_FILE_BYTES ((size_t)1 << 20)
 
-/* Kinds of files: folder and suffix. */
-#define STATES "states"             // by unit
-#define DEVICES "devices"           // by unit: UIDs
-#define DESCRIPTIONS "descriptions" // by device
+/* Kinds of files: folders.  By device there are descriptions. */
+#define STATES "states"   // by unit
+#define DEVICES "devices" // by unit: UIDs
 
 static char *
 make_path(const struct dx_supervisor *supervisor, const char *kind, const char *text, dx_error *error)
@@ -112,7 +111,7 @@ dx_keep_now(struct dx_supervisor *supervisor)
     }
     for (struct dx_listing *listing = supervisor->listings; listing; listing = listing->next) {
         if (listing->unkept)
-            write_value(supervisor, DESCRIPTIONS, listing->uid, listing->unkept);
+            write_value(supervisor, DX_KEEP_DESCRIPTIONS, listing->uid, listing->unkept);
         OSSafeReleaseNULL(listing->unkept);
     }
 }
@@ -183,7 +182,7 @@ dx_keep_read_learned(struct dx_unit *unit)
         const char *const text = uid ? OSStringGetCStringNoCopy(uid) : "";
         if (!text[0] || strlen(text) >= DX_MAX_TEXT_BYTES || dx_listing_find(unit->supervisor, text))
             continue;
-        OSObjectPtr const kept = read_value(unit->supervisor, DESCRIPTIONS, text);
+        OSObjectPtr const kept = read_value(unit->supervisor, DX_KEEP_DESCRIPTIONS, text);
         (void)dx_listing_create(unit->supervisor, unit, text, OSDynamicCast(OSDictionary, kept));
         OSObjectRelease(kept);
     }
@@ -220,7 +219,7 @@ OSDictionary *
 dx_keep_read_description(const struct dx_listing *listing)
 {
     OSObjectPtr const value = listing->unkept ? OSDictionaryCreateWithDictionary(listing->unkept)
-                                              : read_value(listing->supervisor, DESCRIPTIONS, listing->uid);
+                                              : read_value(listing->supervisor, DX_KEEP_DESCRIPTIONS, listing->uid);
     OSDictionary *const description = OSDynamicCast(OSDictionary, value);
     if (description && still_holds(listing, description))
         return description;
@@ -233,5 +232,5 @@ dx_keep_forget(struct dx_unit *unit)
 {
     remove_value(unit->supervisor, STATES, unit->key);
     if (unit->declared_uid)
-        remove_value(unit->supervisor, DESCRIPTIONS, unit->declared_uid);
+        remove_value(unit->supervisor, DX_KEEP_DESCRIPTIONS, unit->declared_uid);
 }

@@ -6,6 +6,8 @@
 
 #include "host/supervisor/unit.h"
 
+#define DX_KEEP_DESCRIPTIONS "descriptions" // the folder of them, by device
+
 /** Something has changed: it is written within a second. */
 void dx_keep_soon(struct dx_supervisor *supervisor);
 /** Writes at once what has changed. */
@@ -26,5 +28,12 @@ OSDictionary *dx_keep_read_description(const struct dx_listing *listing);
 
 /** Forgets all of a declared device. */
 void dx_keep_forget(struct dx_unit *unit);
+
+/* leftover.c */
+
+/** Forgets descriptions and recordings of devices that are not listed, but for those that came last. */
+void dx_leftovers_trim(const struct dx_supervisor *supervisor);
+/** A device is no longer listed: what it leaves behind is looked at when there is more of it. */
+void dx_leftovers_add(struct dx_supervisor *supervisor);
 
 #endif /* DX_HOST_SUPERVISOR_KEEP_H */

@@ -160,6 +160,8 @@ dx_listing_destroy(struct dx_listing *listing)
     free(listing->uid);
     free(listing);
     dx_defaults_changed(supervisor);
+    if (!supervisor->is_leaving) // then all of them go, and come back
+        dx_leftovers_add(supervisor);
 }
 
 void

@@ -119,6 +119,8 @@ bool dx_listing_get_line(const struct dx_listing *listing, struct dx_timeline_pa
 
 /* recording.c */
 
+#define DX_RECORDING_SUFFIX ".recording" // of a file
+
 /** The descriptor of its recording, made if need be; -1 where it cannot be had. */
 int dx_listing_get_recorder(struct dx_listing *listing);
 

@@ -23,7 +23,7 @@ make_path(const struct dx_listing *listing)
     const char *const folder = listing->supervisor->recordings_folder;
     char *path = NULL;
     char *const name = folder ? dx_file_name_from_text(listing->uid) : NULL;
-    if (!name || asprintf(&path, "%s/%s.recording", folder, name) < 0)
+    if (!name || asprintf(&path, "%s/%s" DX_RECORDING_SUFFIX, folder, name) < 0)
         path = NULL;
     free(name);
     return path;
@@ -87,6 +87,7 @@ prepare(int fd)
     if ((status.st_size != (off_t)bytes && (ftruncate(fd, 0) != 0 || ftruncate(fd, (off_t)bytes) != 0)) ||
         fallocate(fd, 0, 0, (off_t)bytes) != 0)
         return -errno;
+    (void)futimens(fd, NULL); // when its device came last: of those that are gone the newest stay
     return set_up(fd);
 }
 

@@ -388,6 +388,7 @@ dx_supervisor_create(const struct dx_supervisor_config *config, struct dx_superv
     dx_usb_open(supervisor);
     dx_bundles_scan(supervisor);
     dx_registry_read(supervisor); // before any driver is started: it may run already
+    dx_leftovers_trim(supervisor);
     dx_usb_start(supervisor);
     dx_bundles_learn(supervisor);
     dx_defaults_changed(supervisor);

@@ -112,6 +112,7 @@ struct dx_supervisor {
     struct dx_loop_timer *keep_timer; // what has changed is written together
     bool is_keeping;                  // the timer is set
     bool said_disk_full;
+    uint32_t leftover_count; // devices that have gone
 };
 
 /* supervisor.c */

@@ -7,6 +7,7 @@
 #include <dextral/dextral.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -377,6 +378,57 @@ a_full_disk_is_said_and_changes_nothing(void)
     machine_destroy(&machine);
 }
 
+#define LEFT 256u // descriptions of devices that are no more: as many stay
+
+static void
+write_description(const char *folder, const char *name, time_t when)
+{
+    char path[192];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+    CHECK(fd >= 0);
+    CHECK_EQ(futimens(fd, times), 0);
+    CHECK_EQ(close(fd), 0);
+}
+
+static bool
+has_description(const char *folder, const char *name)
+{
+    char path[192];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return access(path, F_OK) == 0;
+}
+
+static void
+of_devices_that_are_no_more_the_newest_are_remembered(void)
+{
+    struct machine machine;
+    struct caller caller;
+    char folder[128];
+    char name[16];
+    machine_create(&machine);
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    create_cable(&caller, "wire");
+    caller_close(&caller);
+    CHECK_EQ(machine_end(&machine, SIGTERM), 0);
+    (void)snprintf(folder, sizeof folder, "%s/state/descriptions", machine.folder);
+    CHECK(mkdir(folder, 0700) == 0 || errno == EEXIST);
+    write_description(folder, "wire", 1000); // the oldest, and declared
+    for (unsigned i = 0; i < LEFT + 40; i++) {
+        (void)snprintf(name, sizeof name, "gone%u", i);
+        write_description(folder, name, (time_t)(2000 + i));
+    }
+    machine_start(&machine, NULL);
+    CHECK(has_description(folder, "wire"));
+    for (unsigned i = 0; i < LEFT + 40; i++) {
+        (void)snprintf(name, sizeof name, "gone%u", i);
+        CHECK_EQ(has_description(folder, name), i >= 40);
+    }
+    machine_destroy(&machine);
+}
+
 int
 main(void)
 {
@@ -388,5 +440,6 @@ main(void)
     RUN(many_declared_devices_are_listed_and_none_costs_anything);
     RUN(a_session_too_many_is_told_so);
     RUN(a_full_disk_is_said_and_changes_nothing);
+    RUN(of_devices_that_are_no_more_the_newest_are_remembered);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "tests/host/supervisor_rig.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
@@ -18,6 +19,7 @@
 
 #define SUPERVISOR_FD 3
 #define QUESTIONS 200u // about priorities, by one driver
+#define PASSING 400u   // devices of one driver, one after another
 #define LONG_BYTES (DX_WIRE_MAX_BYTES - 400u) // a text that just fits into a message
 
 /* ---- what the driver processes do ---- */
@@ -146,6 +148,21 @@ ask_for_priorities(void)
     }
 }
 
+/* Devices that come and go, each with a UID of its own; one stays. */
+static void
+tell_passing_devices(void)
+{
+    char uid[32];
+    for (unsigned i = 0; i < PASSING; i++) {
+        (void)snprintf(uid, sizeof uid, "passing%u", i);
+        tell_device(uid, 1, 0);
+        OSDictionary *const body = event(DX_EVENT_DEVICE_GONE);
+        set_text(body, DX_KEY_UID, uid);
+        send_body(body, NULL, 0);
+    }
+    tell_device("stays", 1, 0);
+}
+
 static bool
 is_called(const char *name, const char *wanted)
 {
@@ -187,7 +204,9 @@ be_a_driver(void)
         _exit(9);
     }
     answer(&message, kIOReturnSuccess);
-    if (!is_called(name, "parts.dext"))
+    if (is_called(name, "passes.dext"))
+        tell_passing_devices();
+    else if (!is_called(name, "parts.dext"))
         tell_device(name, is_called(name, "incarnation") ? UINT32_MAX : 1, is_called(name, "long") ? LONG_BYTES : 0);
     tell_loaded(is_called(name, "parts.dext") ? LONG_BYTES + 250u : 0);
     if (is_called(name, "cuts"))
@@ -372,14 +391,50 @@ a_token_is_good_for_its_process_alone(void)
 
 #ifdef HAS_BUNDLES
 static void
+approve_bundle(struct caller *caller, const char *name)
+{
+    machine_add_bundle(&machine, name, "none");
+    approve(caller, name);
+}
+
+static unsigned
+count_recordings(void)
+{
+    char path[128];
+    unsigned count = 0;
+    (void)snprintf(path, sizeof path, "%s/run/recordings", machine.folder);
+    DIR *const folder = opendir(path);
+    CHECK(folder);
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        count += strstr(entry->d_name, ".recording") != NULL;
+    (void)closedir(folder);
+    return count;
+}
+
+static void
+devices_that_come_and_go_do_not_fill_the_machine(void)
+{
+    struct caller caller;
+    char path[128];
+    begin(&caller);
+    start_device(&caller, "hangs", 1);
+    wait_state(&caller, "hangs", "running");
+    approve_bundle(&caller, "passes");
+    wait_listed(&caller, "stays", true);
+    CHECK(count_recordings() < 300);
+    (void)snprintf(path, sizeof path, "%s/run/recordings/hangs.recording", machine.folder);
+    CHECK_EQ(access(path, F_OK), 0); // older than all of them
+    (void)snprintf(path, sizeof path, "%s/run/recordings/stays.recording", machine.folder);
+    CHECK_EQ(access(path, F_OK), 0);
+    end(&caller);
+}
+
+static void
 a_name_that_is_too_long_keeps_nobody_from_the_drivers(void)
 {
     struct caller caller;
     begin(&caller);
-    machine_add_bundle(&machine, "parts", "none");
-    OSDictionary *const body = request(DX_OP_APPROVE);
-    set_text(body, "bundle", "org.dextral.test.parts");
-    CHECK_EQ(ask(&caller, body, NULL, 0, NULL), kIOReturnSuccess);
+    approve_bundle(&caller, "parts");
     const int64_t end_ms = now_ms() + 10000;
     for (bool is_told = false; !is_told; sleep_ms(10)) {
         struct dx_message drivers;
@@ -453,6 +508,7 @@ main(int argc, char **argv)
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
     RUN(a_name_that_is_too_long_keeps_nobody_from_the_drivers);
+    RUN(devices_that_come_and_go_do_not_fill_the_machine);
 #endif
     RUN(questions_about_priorities_are_bounded); // the last: what is given up does not come back
     return 0;
