@@ -296,6 +296,12 @@ dx_channel_set_reading(struct dx_channel *channel, bool reading)
     update_events(channel);
 }
 
+bool
+dx_channel_is_behind(const struct dx_channel *channel)
+{
+    return channel->first_queued != NULL;
+}
+
 int
 dx_channel_socket(const struct dx_channel *channel)
 {

@@ -76,6 +76,8 @@ int dx_channel_send(struct dx_channel *channel, const OSDictionary *body, const 
 /** Stops reading, so that a flood costs nothing, or goes on.  While it is stopped the other side's end is told at once,
  *  and what was not read is lost. */
 void dx_channel_set_reading(struct dx_channel *channel, bool reading);
+/** Whether something waits to be sent: the other side does not read as fast as it is told. */
+bool dx_channel_is_behind(const struct dx_channel *channel);
 int dx_channel_socket(const struct dx_channel *channel); // borrowed
 
 #endif /* DX_HOST_LOOP_H */

@@ -188,7 +188,7 @@ dx_wire_receive(int socket, struct dx_message *ret_message)
     if (!bytes)
         return -ENOMEM;
 
-    struct dx_message message = {0};
+    struct dx_message message = {.bytes = room};
     struct iovec part = {.iov_base = bytes, .iov_len = room};
     union control control;
     struct msghdr packet = {

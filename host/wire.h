@@ -18,6 +18,7 @@
 /* A message that came.  Zeroed is none. */
 struct dx_message {
     OSDictionary *body; // +1
+    size_t bytes;       // of the packet
     uint32_t fd_count;
     int fds[DX_WIRE_MAX_FDS]; // -1 where it was taken
 };

@@ -226,6 +226,11 @@ void
 dx_process_pause_ended(void *context)
 {
     struct dx_driver_process *const process = context;
+    if (process->channel && dx_channel_is_behind(process->channel)) {
+        /* What changes until it has caught up is told together. */
+        dx_loop_timer_set(process->tell_timer, TELL_NS);
+        return;
+    }
     process->is_telling = false;
     tell(process);
 }

@@ -195,7 +195,7 @@ dx_unit_send_calls(struct dx_unit *unit)
     }
 }
 
-void
+bool
 dx_unit_take_answer(struct dx_unit *unit, struct dx_message *message)
 {
     const uint64_t id = dx_wire_get_number(message->body, DX_KEY_ANSWER, 0);
@@ -205,9 +205,10 @@ dx_unit_take_answer(struct dx_unit *unit, struct dx_message *message)
     for (struct dx_call *call = unit->calls; call; call = call->next) {
         if (call->id == id && !call->request) {
             end_call(call, status, sentence, message);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 void

@@ -24,6 +24,13 @@
 #define MAX_BEFORE 32u   // devices that `load` tells of: each takes a descriptor
 #define MAX_PARTS 16u    // of the sandbox
 
+/* What driver processes say costs as much as so many bytes would, of which there are 32 MiB in a second. */
+#define READ_BYTES 4096u // to read a message, beside its own
+#define SEND_BYTES 1024u // to pass it on
+#define NS_PER_BYTE 30u
+#define BUSY_NS (100 * DX_NS_PER_MS) // with one driver, at once
+#define BUSY_MOST_NS DX_NS_PER_S     // with one message, however many it goes to
+
 /* ---- load ---- */
 
 /* Where a device's time stands, and its recorder. */
@@ -389,21 +396,68 @@ take_request(struct dx_unit *unit, const char *operation, const OSDictionary *bo
         (void)send_answer(unit, id, kIOReturnUnsupported, NULL, NULL);
 }
 
+void
+dx_unit_listen(void *context)
+{
+    const struct dx_unit *const unit = context;
+    if (unit->channel)
+        dx_channel_set_reading(unit->channel, true);
+}
+
+/* How many a message goes to, at most. */
+static uint64_t
+count_receivers(const struct dx_unit *unit, const OSDictionary *body)
+{
+    uint64_t count = 0;
+    if (dx_wire_get_string(body, DX_KEY_EVENT))
+        for (const struct dx_program *program = unit->supervisor->programs; program; program = program->next)
+            count += program->wants_events;
+    return count;
+}
+
+/*
+ * A driver process says at most fifty times a second how a device is.  One that says more, or that has very many to tell,
+ * waits: what it has said stays in its socket, in order, and nothing is lost.  Answers that are waited for are as many as
+ * the questions, and cost it nothing.
+ */
+static void
+charge(struct dx_unit *unit, size_t bytes, uint64_t receivers)
+{
+    const uint64_t now_ns = dx_now_ns();
+    const uint64_t cost_bytes = READ_BYTES + bytes + receivers * (SEND_BYTES + bytes);
+    const uint64_t until_ns =
+        (unit->busy_until_ns > now_ns ? unit->busy_until_ns : now_ns) + cost_bytes * NS_PER_BYTE;
+    unit->busy_until_ns = until_ns < now_ns + BUSY_MOST_NS ? until_ns : now_ns + BUSY_MOST_NS;
+    if (!unit->channel || unit->busy_until_ns - now_ns <= BUSY_NS)
+        return;
+    dx_channel_set_reading(unit->channel, false);
+    dx_loop_timer_set(unit->listen_timer, unit->busy_until_ns - now_ns - BUSY_NS / 2);
+}
+
+static void
+handle_message(struct dx_unit *unit, struct dx_message *message)
+{
+    const char *const operation = dx_wire_get_string(message->body, DX_KEY_OPERATION);
+    const char *const event = dx_wire_get_string(message->body, DX_KEY_EVENT);
+    if (!unit->said_hello)
+        take_hello(unit, message->body);
+    else if (operation)
+        take_request(unit, operation, message->body);
+    else if (event)
+        take_event(unit, event, message);
+}
+
 static void
 channel_message(void *context, struct dx_channel *channel, struct dx_message *message)
 {
     (void)channel;
     struct dx_unit *const unit = context;
-    const char *const operation = dx_wire_get_string(message->body, DX_KEY_OPERATION);
-    const char *const event = dx_wire_get_string(message->body, DX_KEY_EVENT);
-    if (!unit->said_hello)
-        take_hello(unit, message->body);
-    else if (OSDictionaryGetObject(message->body, DX_KEY_ANSWER))
-        dx_unit_take_answer(unit, message);
-    else if (operation)
-        take_request(unit, operation, message->body);
-    else if (event)
-        take_event(unit, event, message);
+    const bool is_answer = unit->said_hello && OSDictionaryGetObject(message->body, DX_KEY_ANSWER);
+    if (is_answer && dx_unit_take_answer(unit, message))
+        return;
+    charge(unit, message->bytes, count_receivers(unit, message->body));
+    if (!is_answer)
+        handle_message(unit, message);
 }
 
 /* A process without a connection is of no use: it ends, or is ended. */

@@ -71,6 +71,7 @@ dx_unit_release(struct dx_unit *unit)
     dx_usb_unit_free(unit);
     dx_unit_forget_process(unit);
     dx_loop_timer_destroy(unit->timer);
+    dx_loop_timer_destroy(unit->listen_timer);
     for (struct dx_unit **at = &supervisor->units; *at; at = &(*at)->next) {
         if (*at == unit) {
             *at = unit->next;
@@ -110,9 +111,10 @@ dx_unit_create(struct dx_supervisor *supervisor, const char *key, const char *id
     unit->number = ++last_number;
     unit->pid_fd = -1;
     unit->timer = dx_loop_timer_create(supervisor->loop, unit_timer, unit);
+    unit->listen_timer = dx_loop_timer_create(supervisor->loop, dx_unit_listen, unit);
     unit->next = supervisor->units;
     supervisor->units = unit;
-    if (!unit->timer || !copy_text(&unit->key, key) || !copy_text(&unit->identifier, identifier) ||
+    if (!unit->timer || !unit->listen_timer || !copy_text(&unit->key, key) || !copy_text(&unit->identifier, identifier) ||
         !copy_text(&unit->personality, personality) || !copy_text(&unit->declared_uid, declared_uid)) {
         dx_unit_release(unit);
         return NULL;

@@ -51,6 +51,8 @@ struct dx_unit {
     bool said_hello;
     char protocol[24];   // of it: "1.0"
     OSArray *open_parts; // names of the sandbox's parts that do not hold; or NULL
+    uint64_t busy_until_ns;             // with what it has said so far
+    struct dx_loop_timer *listen_timer; // then it is listened to again
     char token[DX_TOKEN_BYTES];
     struct dx_loop_timer *timer; // of the state: load, idle, pause, quit, reconnection
     uint64_t loaded_ns;          // when it was
@@ -140,6 +142,9 @@ void dx_registry_read(struct dx_supervisor *supervisor);
 /** Makes the channel of a unit.  @param socket  taken. */
 bool dx_unit_connect(struct dx_unit *unit, int socket);
 
+/** Called by unit->listen_timer: it was not listened to for a while, as it had said too much. */
+void dx_unit_listen(void *unit);
+
 /**
  * A driver process connects again.
  *
@@ -204,8 +209,8 @@ OSDictionary *dx_call_create(const char *operation);
 /** Sends what waits for the driver to be loaded, or to have a device. */
 void dx_unit_send_calls(struct dx_unit *unit);
 
-/** An answer came. */
-void dx_unit_take_answer(struct dx_unit *unit, struct dx_message *message);
+/** An answer came.  @return whether it was waited for. */
+bool dx_unit_take_answer(struct dx_unit *unit, struct dx_message *message);
 
 /** Ends all calls, or those only that have been sent. */
 void dx_unit_end_calls(struct dx_unit *unit, bool only_sent, kern_return_t status, const char *sentence);

@@ -13,9 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -647,6 +649,40 @@ a_setting_is_told_with_the_description_and_what_is_kept(void)
     free(uid);
 }
 
+#define QUESTIONS 600u // their answers fill a socket
+#define SETTINGS 50u
+
+/* A supervisor that has not read yet what it was told is not told of every state in between. */
+static void
+what_changes_while_nobody_reads_is_told_together(void)
+{
+    struct rig rig;
+    struct dx_message last;
+    int unread = 1;
+    char *const uid = start_faulty(&rig, "none");
+    while (rig_has_event(&rig, DX_EVENT_DESCRIPTION, 1000) || rig_has_event(&rig, DX_EVENT_PROPERTIES, 0))
+        ;
+    for (unsigned i = 0; i < QUESTIONS; i++)
+        (void)rig_send(&rig, rig_request("nonsense", NULL, 0), NULL, 0);
+    for (unsigned turn = 0; unread > 0; turn++) {
+        CHECK_EQ(ioctl(rig.socket, SIOCOUTQ, &unread), 0);
+        CHECK(turn < 2000);
+        (void)usleep(5000);
+    }
+    uint64_t id = 0;
+    for (unsigned i = 0; i < SETTINGS; i++) {
+        id = rig_send(&rig, mute_setting(uid, i % 2 == 0), NULL, 0);
+        (void)usleep(25000); // longer than the pause between two descriptions
+    }
+    rig_wait_answer(&rig, id, &last);
+    dx_message_finish(&last);
+    CHECK(rig_count_kept(&rig, DX_EVENT_DESCRIPTION) <= 2);
+    rig_wait_event(&rig, DX_EVENT_DESCRIPTION, &last);
+    dx_message_finish(&last);
+    rig_quit(&rig);
+    free(uid);
+}
+
 static void
 a_setting_that_makes_no_sense_is_refused(void)
 {
@@ -1035,6 +1071,7 @@ main(int argc, char **argv)
     RUN(what_a_lane_brings_is_recorded_bit_for_bit_times_its_gain);
     RUN(a_thousand_sessions_leave_nothing_behind);
     RUN(a_setting_is_told_with_the_description_and_what_is_kept);
+    RUN(what_changes_while_nobody_reads_is_told_together);
     RUN(a_setting_that_makes_no_sense_is_refused);
     RUN(a_change_of_the_rate_is_told_from_its_begin_to_its_end);
     RUN(device_time_goes_on_where_the_supervisor_says);

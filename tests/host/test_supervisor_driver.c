@@ -20,6 +20,7 @@
 #define SUPERVISOR_FD 3
 #define QUESTIONS 200u // about priorities, by one driver
 #define PASSING 400u   // devices of one driver, one after another
+#define CHANGES 12000u // of properties, as fast as they can be told
 #define LONG_BYTES (DX_WIRE_MAX_BYTES - 400u) // a text that just fits into a message
 
 /* ---- what the driver processes do ---- */
@@ -163,6 +164,18 @@ tell_passing_devices(void)
     tell_device("stays", 1, 0);
 }
 
+static void
+tell_properties(const char *uid)
+{
+    for (unsigned i = 0; i < CHANGES; i++) {
+        OSDictionary *const body = event(DX_EVENT_PROPERTIES);
+        set_text(body, DX_KEY_UID, uid);
+        set_number(body, "object", i);
+        CHECK(dx_wire_take(body, "selectors", OSArrayCreate(1)));
+        send_body(body, NULL, 0);
+    }
+}
+
 static bool
 is_called(const char *name, const char *wanted)
 {
@@ -213,6 +226,8 @@ be_a_driver(void)
         cut(recorder);
     if (is_called(name, "asks"))
         ask_for_priorities();
+    if (is_called(name, "floods"))
+        tell_properties(name);
     for (unsigned refused = 0;;) { // it knows no request, and never quits
         message = receive();
         if (dx_wire_get_string(message.body, DX_KEY_OPERATION))
@@ -337,6 +352,25 @@ a_recording_that_is_cut_ends_no_supervisor(void)
         caller_open(&caller, &machine, "test");
         CHECK(is_in_list(&caller, "cuts"));
     }
+    end(&caller);
+}
+
+/* Each costs what 5 KiB do, and there are 32 MiB in a second: that is 1.8 s. */
+static void
+a_flood_of_changes_is_slowed_down_and_all_of_it_arrives(void)
+{
+    struct caller caller;
+    struct dx_message message;
+    begin(&caller);
+    const int64_t start_ms = now_ms();
+    start_device(&caller, "floods", 1);
+    for (unsigned i = 0; i < CHANGES; i++) {
+        wait_event(&caller, DX_EVENT_PROPERTIES, &message);
+        CHECK_EQ(dx_wire_get_number(message.body, "object", CHANGES), i);
+        dx_message_finish(&message);
+    }
+    CHECK(now_ms() - start_ms >= 1500);
+    create_cable(&caller, "another"); // who listened is still served
     end(&caller);
 }
 
@@ -504,6 +538,7 @@ main(int argc, char **argv)
     RUN(a_description_that_is_too_long_keeps_nobody_from_the_list);
     RUN(a_number_of_its_own_is_not_the_drivers_to_choose);
     RUN(a_recording_that_is_cut_ends_no_supervisor);
+    RUN(a_flood_of_changes_is_slowed_down_and_all_of_it_arrives);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
