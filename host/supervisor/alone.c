@@ -136,7 +136,7 @@ make_page(struct dx_listing *listing)
     const int r = dx_device_page_create(&listing->page, incarnation, &line, &page);
     if (r < 0)
         return as_return(r);
-    const kern_return_t status = dx_memory_seal(listing->page.fd, "device page", NULL);
+    const kern_return_t status = dx_memory_seal(listing->page.fd, "device page", DX_LANE_MAX_BYTES, NULL);
     if (status != kIOReturnSuccess)
         dx_pages_finish(&listing->page);
     listing->page_incarnation = incarnation;
@@ -179,7 +179,7 @@ make_ring(struct dx_listing *listing, uint32_t input)
     const int r = dx_lane_create(ring, "dextral-input", RING_FRAMES, bytes_per_frame);
     kern_return_t status = as_return(r);
     if (r == 0)
-        status = dx_memory_seal(ring->pages.fd, "input ring", NULL);
+        status = dx_memory_seal(ring->pages.fd, "input ring", DX_LANE_MAX_BYTES, NULL);
     if (status != kIOReturnSuccess) {
         dx_lane_finish(ring);
         free(ring);

@@ -322,9 +322,11 @@ add_state(const struct dx_supervisor *supervisor, const struct dx_bundle_entry *
             running_version = unit->version;
         if (unit->open_parts)
             open_parts = unit->open_parts;
+        if (unit->unlisted.message[0] && !sentence[0])
+            sentence = unit->unlisted.message;
         if (strcmp(state, "unapproved") != 0 && unit->state != DX_UNIT_IDLE) {
             state = dx_unit_state_name(unit);
-            sentence = unit->why.message;
+            sentence = unit->why.message[0] ? unit->why.message : sentence;
         }
     }
     return OSDictionarySetStringValue(to, DX_KEY_STATE, state) &&

@@ -20,9 +20,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_DEVICES 256u // of one driver
+#define MAX_DEVICES 256u // of one driver; a sentence below names the number
+#define MAX_SAID 16u     // lines about devices of one driver process that are not listed
 #define MAX_BEFORE 32u   // devices that `load` tells of: each takes a descriptor
 #define MAX_PARTS 16u    // of the sandbox
+#define MAX_PAGE_BYTES (64u * 1024u) // of a device page, of a later version too
 
 /* What driver processes say costs as much as so many bytes would, of which there are 32 MiB in a second. */
 #define READ_BYTES 4096u // to read a message, beside its own
@@ -189,18 +191,34 @@ is_device_of_unplugged(const struct dx_listing *listing, const struct dx_unit *u
            strcmp(before->identifier, unit->identifier) == 0;
 }
 
+/* For `dextral drivers`, and, as long as it is news, for the log. */
+static void
+refuse_device(struct dx_unit *unit, const char *uid, const char *why)
+{
+    (void)dx_error_set(&unit->unlisted, kIOReturnSuccess, "its device %s is not listed: %s", uid, why);
+    if (unit->unlisted_count++ < MAX_SAID)
+        dx_log("%s: %s", unit->key, unit->unlisted.message);
+}
+
 /* A declared device has one device, its own; a bundle whatever nobody else has. */
 static struct dx_listing *
 find_or_create_listing(struct dx_unit *unit, const char *uid, const OSDictionary *description)
 {
-    struct dx_listing *const listing = dx_listing_find(unit->supervisor, uid);
+    struct dx_listing *listing = dx_listing_find(unit->supervisor, uid);
+    const char *why = NULL;
     if (listing && is_device_of_unplugged(listing, unit))
         listing->unit = unit;
     if (listing)
-        return listing->unit == unit ? listing : NULL;
-    if (unit->declared_uid || count_listings(unit) >= MAX_DEVICES)
-        return NULL;
-    return dx_listing_create(unit->supervisor, unit, uid, description);
+        why = listing->unit == unit ? NULL : "another driver has that UID";
+    else if (unit->declared_uid)
+        why = "it was declared for another one";
+    else if (count_listings(unit) >= MAX_DEVICES)
+        why = "it has 256 devices, and no more are allowed";
+    else if (!(listing = dx_listing_create(unit->supervisor, unit, uid, description)))
+        why = "its description is too long, there are too many devices, or there is no memory";
+    if (why)
+        refuse_device(unit, uid, why);
+    return why ? NULL : listing;
 }
 
 static void
@@ -242,18 +260,15 @@ take_device(struct dx_unit *unit, struct dx_message *message)
     if (!listing) {
         if (unit->usb)
             unit->usb->is_unlisted = !is_new;
-        dx_log("%s: its device %s is not listed: another driver has that UID, there are too many devices, or its "
-               "description is too long",
-               unit->key, uid);
         return;
     }
     dx_error error = {"no descriptor for its page"};
     const uint64_t page = dx_wire_get_number(message->body, "page", DX_WIRE_MAX_FDS);
     const int fd = page < message->fd_count ? message->fds[page] : -1;
-    const bool is_sealed = dx_memory_seal(fd, "device page", &error) == kIOReturnSuccess;
+    const bool is_sealed = dx_memory_seal(fd, "device page", MAX_PAGE_BYTES, &error) == kIOReturnSuccess;
     const int page_fd = is_sealed ? dx_memory_reopen(fd) : -1;
     if (page_fd < 0) {
-        dx_log("%s: %s: %s", unit->key, uid, error.message);
+        refuse_device(unit, uid, error.message);
         return;
     }
     dx_listing_set_description(listing, description);

@@ -5,7 +5,7 @@
 
 #include "host/protocol.h"
 #include "host/supervisor/listing.h"
-#include "host/supervisor/memory.h"
+#include "host/supervisor/ring.h"
 #include "host/supervisor/unit.h"
 
 #include <unistd.h>
@@ -109,15 +109,13 @@ refuse_session(struct dx_session *session, kern_return_t status, const char *sen
 
 /* ---- join ---- */
 
-/* The ring of a driver, sealed.  -1 where it has none, or none that can be handed on. */
-static int
-take_ring(const struct dx_session *session, struct dx_message *answer, dx_error *error)
+/* @param ret_fd  of the driver's ring, the caller's to close(); not written where the session records nothing. */
+static kern_return_t
+take_ring(struct dx_session *session, struct dx_message *answer, int *ret_fd, dx_error *error)
 {
     const uint64_t index = dx_wire_get_number(answer->body, "ring", DX_WIRE_MAX_FDS);
     const int fd = index < answer->fd_count ? answer->fds[index] : -1;
-    if (session->input == DX_NO_STREAM)
-        return -1;
-    return dx_memory_seal(fd, "input ring", error) == kIOReturnSuccess ? dx_memory_reopen(fd) : -1;
+    return session->input == DX_NO_STREAM ? kIOReturnSuccess : dx_session_take_ring(session, fd, ret_fd, error);
 }
 
 /* Whether the driver that is asked is still the one that is there. */
@@ -145,11 +143,8 @@ join_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct d
     dx_error error = {""};
     int ring_fd = -1;
     if (status == kIOReturnSuccess) {
-        ring_fd = take_ring(session, answer, &error);
-        if (ring_fd < 0 && session->input != DX_NO_STREAM) {
-            status = kIOReturnInternalError;
-            sentence = error.message[0] ? error.message : "no descriptor for the input ring";
-        }
+        status = take_ring(session, answer, &ring_fd, &error);
+        sentence = error.message;
     }
     if (status != kIOReturnSuccess) {
         refuse_session(session, status, sentence);

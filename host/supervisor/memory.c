@@ -3,7 +3,6 @@
 
 #include "host/supervisor/memory.h"
 
-#include "audio/lane.h"
 #include "core/pages.h"
 #include "host/error.h"
 
@@ -16,7 +15,7 @@
 #define SEALS_ADDED (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 
 kern_return_t
-dx_memory_seal(int fd, const char *what, dx_error *error)
+dx_memory_seal(int fd, const char *what, uint64_t max_bytes, dx_error *error)
 {
     if (fd < 0)
         return dx_error_set(error, kIOReturnBadArgument, "the %s's descriptor is missing", what);
@@ -27,9 +26,9 @@ dx_memory_seal(int fd, const char *what, dx_error *error)
                             what);
     if (r < 0)
         return dx_error_set(error, kIOReturnBadArgument, "the %s is no memfd: %s", what, strerror(-r));
-    if (bytes == 0 || bytes > DX_LANE_MAX_BYTES)
+    if (bytes == 0 || bytes > max_bytes)
         return dx_error_set(error, kIOReturnBadArgument, "the %s has %llu bytes; 1 ... %llu are allowed", what,
-                            (unsigned long long)bytes, (unsigned long long)DX_LANE_MAX_BYTES);
+                            (unsigned long long)bytes, (unsigned long long)max_bytes);
 
     const int seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || (seals & SEALS_BEFORE) != SEALS_BEFORE)

@@ -12,10 +12,11 @@
  *
  * @param fd    of a memfd that is sealed against shrinking and growing; its owner has mapped it.
  * @param what  for the message: "lane".
+ * @param max_bytes  larger ones are refused.
  * @return kIOReturnSuccess, also where it was sealed before; kIOReturnBadArgument (no memfd, or of no sensible
  *         size); kIOReturnNotPermitted (not sealed, and it cannot be).
  */
-kern_return_t dx_memory_seal(int fd, const char *what, dx_error *error);
+kern_return_t dx_memory_seal(int fd, const char *what, uint64_t max_bytes, dx_error *error);
 
 /** A descriptor of the same memory that can only be read; -1 where there is none to be had. */
 int dx_memory_reopen(int fd);

@@ -9,6 +9,7 @@
 #include "host/supervisor/incident.h"
 #include "host/supervisor/listing.h"
 #include "host/supervisor/memory.h"
+#include "host/supervisor/ring.h"
 #include "host/supervisor/unit.h"
 #include "host/supervisor/volume.h"
 
@@ -54,6 +55,7 @@ start_timer(void *context)
 static void
 free_session(struct dx_session *session)
 {
+    dx_session_drop_ring(session);
     dx_loop_timer_destroy(session->open_timer);
     dx_loop_timer_destroy(session->start_timer);
     if (session->lane_fd >= 0)
@@ -95,6 +97,7 @@ create_session(struct dx_listing *listing, uint64_t number)
 void
 dx_session_lose_driver(struct dx_session *session)
 {
+    dx_session_drop_ring(session);
     session->join = DX_JOIN_NONE;
     session->is_start_asked = false;
     if (session->start_ticket.program)
@@ -259,7 +262,7 @@ read_open(struct dx_supervisor *supervisor, const struct dx_request *request, st
     const kern_return_t status = check_streams(open, error);
     if (status != kIOReturnSuccess || open->output == DX_NO_STREAM)
         return status;
-    return dx_memory_seal(open->lane_fd, "lane", error);
+    return dx_memory_seal(open->lane_fd, "lane", DX_LANE_MAX_BYTES, error);
 }
 
 /* The session of that number, or a new one. */

@@ -29,6 +29,7 @@ struct dx_session {
     uint32_t io_frames;
     bool is_running;
     int lane_fd; // read-only; -1: none
+    struct dx_ring *ring; // of the driver; or NULL
     double gain;
     bool is_muted;
     enum dx_join_state join;

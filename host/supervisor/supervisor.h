@@ -60,6 +60,7 @@ struct dx_unit;
 struct dx_call;
 struct dx_incident_log;
 struct dx_user_client;
+struct dx_ring;
 struct dx_realtimekit_question;
 struct dx_usb;
 struct dx_usb_jobs;

@@ -215,6 +215,8 @@ start_unit(struct dx_unit *unit)
 {
     unit->is_wanted_again = false;
     unit->why.message[0] = '\0';
+    unit->unlisted.message[0] = '\0';
+    unit->unlisted_count = 0;
     dx_error error = {""};
     const kern_return_t status = dx_unit_spawn(unit, &error);
     if (status == kIOReturnSuccess) {

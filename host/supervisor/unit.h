@@ -37,6 +37,8 @@ struct dx_unit {
     OSDictionary *options; // +1: of a declared device, under which it runs; or NULL
     enum dx_unit_state state;
     dx_error why; // a sentence where the state needs one
+    dx_error unlisted;       // why a device of it is not listed; "": all are
+    uint32_t unlisted_count; // how often it told of one
     uint32_t restarts;
     uint32_t incarnation;
     bool is_wanted_again; // after the end that is under way
@@ -68,6 +70,7 @@ struct dx_unit {
     uint32_t waiting_fds; // of calls that have not been sent
     uint64_t last_call;
 
+    struct dx_ring *rings;     // in the hands of programs: ring.c
     OSArray *follows;          // UIDs of devices that its devices follow; or NULL
     OSDictionary *saved_state; // +1, or NULL
     bool is_state_unkept;

@@ -278,7 +278,7 @@ check_memory(struct dx_message *answer, dx_error *error)
                    ? kIOReturnSuccess
                    : dx_error_set(error, kIOReturnInternalError,
                                   "the driver's memory is not sealed against shrinking");
-    const kern_return_t status = dx_memory_seal(answer->fds[index], "driver's memory", error);
+    const kern_return_t status = dx_memory_seal(answer->fds[index], "driver's memory", DX_LANE_MAX_BYTES, error);
     const int again = status == kIOReturnSuccess ? dx_memory_reopen(answer->fds[index]) : -1;
     if (again < 0)
         return status != kIOReturnSuccess

@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #define SUPERVISOR_FD 3
 #define QUESTIONS 200u // about priorities, by one driver
 #define PASSING 400u   // devices of one driver, one after another
+#define MANY 270u      // devices of one driver at once
 #define CHANGES 12000u // of properties, as fast as they can be told
 #define LONG_BYTES (DX_WIRE_MAX_BYTES - 400u) // a text that just fits into a message
 
@@ -69,6 +71,34 @@ make_text(size_t bytes)
     return text;
 }
 
+static bool
+is_called(const char *name, const char *wanted)
+{
+    return strcmp(name, wanted) == 0;
+}
+
+static int
+make_memory(size_t bytes)
+{
+    const int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    CHECK(fd >= 0);
+    CHECK_EQ(ftruncate(fd, (off_t)bytes), 0);
+    CHECK_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+    return fd;
+}
+
+/* One stream that is mixable. */
+static void
+describe_stream(OSDictionary *description, const char *key)
+{
+    OSDictionary *const stream = OSDictionaryCreate(1);
+    OSArray *const streams = OSArrayCreate(1);
+    CHECK(dx_wire_set_bool(stream, "mixable", true));
+    CHECK(OSArraySetObject(streams, stream));
+    CHECK(dx_wire_take(description, key, streams));
+    OSObjectRelease(stream);
+}
+
 static void
 tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
 {
@@ -81,13 +111,19 @@ tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
     set_text(body, DX_KEY_UID, uid);
     set_number(body, DX_KEY_INCARNATION, incarnation);
     set_number(body, "page", 0);
+    describe_stream(description, "inputs");
+    describe_stream(description, "outputs");
     if (description_bytes) {
         char *const text = make_text(description_bytes);
         set_text(description, "manufacturer", text);
         free(text);
     }
     CHECK(dx_wire_take(body, DX_KEY_DESCRIPTION, description));
-    send_body(body, &pages.fd, 1);
+    const int large = is_called(uid, "page.dext") ? make_memory(1u << 20) : -1;
+    send_body(body, large >= 0 ? &large : &pages.fd, 1);
+    if (large >= 0)
+        (void)close(large);
+    dx_pages_finish(&pages);
 }
 
 /* @param part_bytes  length of the name of a part of the sandbox that does not hold; 0: there is none. */
@@ -165,6 +201,16 @@ tell_passing_devices(void)
 }
 
 static void
+tell_many_devices(void)
+{
+    char uid[32];
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(uid, sizeof uid, "many%u", i);
+        tell_device(uid, 1, 0);
+    }
+}
+
+static void
 tell_properties(const char *uid)
 {
     for (unsigned i = 0; i < CHANGES; i++) {
@@ -177,9 +223,23 @@ tell_properties(const char *uid)
 }
 
 static bool
-is_called(const char *name, const char *wanted)
+is_operation(const struct dx_message *message, const char *wanted)
 {
-    return strcmp(name, wanted) == 0;
+    const char *const operation = dx_wire_get_string(message->body, DX_KEY_OPERATION);
+    return operation && is_called(operation, wanted);
+}
+
+/* One for each who joins, as large as one may be. */
+static void
+answer_with_ring(const struct dx_message *join)
+{
+    const int fd = make_memory(DX_LANE_MAX_BYTES);
+    OSDictionary *const body = OSDictionaryCreate(3);
+    set_number(body, DX_KEY_ANSWER, dx_wire_get_number(join->body, DX_KEY_ID, 0));
+    set_number(body, DX_KEY_STATUS, kIOReturnSuccess);
+    set_number(body, "ring", 0);
+    send_body(body, &fd, 1);
+    (void)close(fd);
 }
 
 /* Who it is: the UID of its device, or the name of its bundle's folder. */
@@ -219,6 +279,8 @@ be_a_driver(void)
     answer(&message, kIOReturnSuccess);
     if (is_called(name, "passes.dext"))
         tell_passing_devices();
+    else if (is_called(name, "many.dext"))
+        tell_many_devices();
     else if (!is_called(name, "parts.dext"))
         tell_device(name, is_called(name, "incarnation") ? UINT32_MAX : 1, is_called(name, "long") ? LONG_BYTES : 0);
     tell_loaded(is_called(name, "parts.dext") ? LONG_BYTES + 250u : 0);
@@ -230,7 +292,9 @@ be_a_driver(void)
         tell_properties(name);
     for (unsigned refused = 0;;) { // it knows no request, and never quits
         message = receive();
-        if (dx_wire_get_string(message.body, DX_KEY_OPERATION))
+        if (is_called(name, "rings") && is_operation(&message, DX_OP_JOIN))
+            answer_with_ring(&message);
+        else if (dx_wire_get_string(message.body, DX_KEY_OPERATION))
             answer(&message, kIOReturnUnsupported);
         else if (dx_wire_get_number(message.body, DX_KEY_STATUS, kIOReturnSuccess) != kIOReturnSuccess)
             refused++;
@@ -375,6 +439,30 @@ a_flood_of_changes_is_slowed_down_and_all_of_it_arrives(void)
 }
 
 static void
+input_rings_of_a_driver_are_bounded(void)
+{
+    struct caller caller;
+    struct dx_lane lane;
+    begin(&caller);
+    start_device(&caller, "rings", 1);
+    wait_state(&caller, "rings", "running");
+    make_lane(&lane);
+    for (uint64_t session = 2; session <= 4; session++)
+        CHECK_EQ(open_session(&caller, "rings", session, &lane, NULL), kIOReturnSuccess);
+    for (unsigned turn = 0; turn < 3; turn++) { // one that leaves makes room
+        struct dx_message refused;
+        CHECK_EQ(open_session(&caller, "rings", 5, &lane, &refused), kIOReturnNoResources);
+        const char *const why = dx_wire_get_string(refused.body, DX_KEY_ERROR);
+        CHECK(why && strstr(why, "input rings would take 5120 MiB, and 4096 are allowed"));
+        dx_message_finish(&refused);
+        CHECK_EQ(ask(&caller, request_of(DX_OP_CLOSE, 4), NULL, 0, NULL), kIOReturnSuccess);
+        CHECK_EQ(open_session(&caller, "rings", 4, &lane, NULL), kIOReturnSuccess);
+    }
+    dx_lane_finish(&lane);
+    end(&caller);
+}
+
+static void
 nothing_is_started_while_the_supervisor_waits_for_drivers_to_end(void)
 {
     struct caller caller;
@@ -443,6 +531,30 @@ count_recordings(void)
         count += strstr(entry->d_name, ".recording") != NULL;
     (void)closedir(folder);
     return count;
+}
+
+static void
+devices_of_a_driver_are_bounded(void)
+{
+    struct caller caller;
+    begin(&caller);
+    approve_bundle(&caller, "many");
+    machine_wait_said(&machine, "runs as process"); // after that it has been told of all of them
+    expect_driver(&caller, "many", "why", "it has 256 devices, and no more are allowed");
+    CHECK(is_in_list(&caller, "many255"));
+    CHECK(!is_in_list(&caller, "many256"));
+    end(&caller);
+}
+
+static void
+a_page_that_is_too_large_is_refused(void)
+{
+    struct caller caller;
+    begin(&caller);
+    approve_bundle(&caller, "page");
+    machine_wait_said(&machine, "runs as process");
+    expect_driver(&caller, "page", "why", "the device page has 1048576 bytes; 1 ... 65536 are allowed");
+    end(&caller);
 }
 
 static void
@@ -539,10 +651,13 @@ main(int argc, char **argv)
     RUN(a_number_of_its_own_is_not_the_drivers_to_choose);
     RUN(a_recording_that_is_cut_ends_no_supervisor);
     RUN(a_flood_of_changes_is_slowed_down_and_all_of_it_arrives);
+    RUN(input_rings_of_a_driver_are_bounded);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
     RUN(a_name_that_is_too_long_keeps_nobody_from_the_drivers);
+    RUN(devices_of_a_driver_are_bounded);
+    RUN(a_page_that_is_too_large_is_refused);
     RUN(devices_that_come_and_go_do_not_fill_the_machine);
 #endif
     RUN(questions_about_priorities_are_bounded); // the last: what is given up does not come back
