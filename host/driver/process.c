@@ -6,6 +6,7 @@
 #include "audio/follow.h"
 #include "host/driver/state.h"
 #include "host/driver/user_clients.h"
+#include "host/line.h"
 #include "host/protocol.h"
 
 #include <errno.h>
@@ -35,12 +36,12 @@
 void
 dx_process_log(const char *format, ...)
 {
-    char line[1024];
+    char prefix[40];
     va_list arguments;
+    (void)snprintf(prefix, sizeof prefix, "dextral-driver[%ld]", (long)getpid());
     va_start(arguments, format);
-    (void)vsnprintf(line, sizeof line, format, arguments); // a longer line is cut
+    dx_line_write(prefix, format, arguments);
     va_end(arguments);
-    (void)fprintf(stderr, "dextral-driver[%ld]: %s\n", (long)getpid(), line);
 }
 
 void
@@ -411,6 +412,7 @@ dx_driver_process_run(const struct dx_driver_process_config *config)
     struct dx_driver_process process = {.config = config, .signal_fd = -1};
     int type = 0;
     socklen_t length = sizeof type;
+    dx_line_open();
     if (getsockopt(config->socket, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_SEQPACKET) {
         dx_process_log("this program is started by dextrald, which talks to it over descriptor %d",
                        config->socket);

@@ -3,24 +3,18 @@
 
 #include "host/supervisor/supervisor.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+#include "host/line.h"
 
-static void
-write_line(const char *format, va_list arguments)
-{
-    char line[1024];
-    (void)vsnprintf(line, sizeof line, format, arguments);
-    /* One call, so that lines of several processes do not mix.  Nothing can be done when nobody takes it. */
-    (void)fprintf(stderr, "dextrald: %s\n", line);
-}
+#include <stdarg.h>
+
+#define PREFIX "dextrald"
 
 void
 dx_log(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    write_line(format, arguments);
+    dx_line_write(PREFIX, format, arguments);
     va_end(arguments);
 }
 
@@ -31,6 +25,6 @@ dx_log_detail(const struct dx_supervisor *supervisor, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    write_line(format, arguments);
+    dx_line_write(PREFIX, format, arguments);
     va_end(arguments);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // dextrald: options, and what a process of its kind begins with.
 
+#include "host/line.h"
 #include "host/supervisor/notify.h"
 #include "host/supervisor/supervisor.h"
 
@@ -119,6 +120,7 @@ main(int argc, char **argv)
     int status = open_standard_descriptors() ? parse_options(argc, argv, &config, bundles) : EXIT_FAILURE;
     if (status < 0) {
         prepare_process();
+        dx_line_open();
         dx_error error = {""};
         struct dx_supervisor *supervisor = NULL;
         kern_return_t result = dx_notify_take_socket(&config.listen_fd, &error);
@@ -127,7 +129,7 @@ main(int argc, char **argv)
         if (result == kIOReturnSuccess)
             dx_supervisor_run(supervisor);
         else
-            (void)fprintf(stderr, "dextrald: %s\n", error.message);
+            dx_log("%s", error.message);
         dx_supervisor_destroy(supervisor);
         status = result == kIOReturnSuccess ? EXIT_SUCCESS : EXIT_FAILURE;
     }

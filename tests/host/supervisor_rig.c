@@ -80,7 +80,7 @@ run_supervisor(const struct machine *machine, const char *const *arguments)
     size_t count = 2;
     for (size_t i = 0; arguments && arguments[i]; i++)
         all[count++] = arguments[i];
-    const int log = open(machine->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    const int log = machine->log_fd ? machine->log_fd : open(machine->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     (void)dup2(log, STDERR_FILENO);
     const struct rlimit limit = {machine->most_descriptors, machine->most_descriptors};
     if (machine->most_descriptors && setrlimit(RLIMIT_NOFILE, &limit) != 0)

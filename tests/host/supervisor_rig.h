@@ -22,6 +22,7 @@ struct machine {
     pid_t supervisor;  // 0: none
     /* How it is started; all-zero is usual. */
     bool is_without_descriptors; // 0, 1 and 2 are closed
+    int log_fd;                  // 0: what it says goes to log_path
     unsigned most_descriptors;   // 0: as many as this process may have
 };
 

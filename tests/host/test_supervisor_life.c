@@ -5,6 +5,7 @@
 #include "tests/host/supervisor_rig.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -484,6 +485,61 @@ a_second_supervisor_says_who_serves(void)
     machine_destroy(&machine);
 }
 
+/* What is in a pipe, a text; the pipe is empty then. */
+static void
+read_pipe(int fd, char *text, size_t size)
+{
+    size_t length = 0;
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    while (length + 1 < size && poll(&ready, 1, 0) == 1) {
+        const ssize_t got = read(fd, text + length, size - 1 - length);
+        CHECK(got > 0);
+        length += (size_t)got;
+    }
+    text[length] = '\0';
+}
+
+static void
+nobody_waits_for_whoever_should_read_what_the_supervisor_says(void)
+{
+    static char text[1 << 17];
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    int pipe_fds[2];
+    machine_create(&machine);
+    CHECK_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
+    CHECK_EQ(fcntl(pipe_fds[1], F_SETFL, O_NONBLOCK), 0);
+    while (write(pipe_fds[1], "x\n", 2) == 2)
+        ;
+    CHECK_EQ(fcntl(pipe_fds[1], F_SETFL, 0), 0); // as a shell hands it over
+    machine.log_fd = pipe_fds[1];
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    create_cable(&caller, "wire");
+    make_lane(&lane);
+    CHECK_EQ(open_session(&caller, "wire", 1, &lane, NULL), kIOReturnSuccess);
+    wait_state(&caller, "wire", "running"); // which has been said, with --verbose
+    kill_driver(&caller, "wire");
+    const int64_t end_ms = now_ms() + 15000;
+    while (describe_number(&caller, "wire", "restarts") == 0)
+        CHECK(now_ms() < end_ms);
+    read_pipe(pipe_fds[0], text, sizeof text);
+    CHECK(!strstr(text, "dextrald"));
+    wait_state(&caller, "wire", "running");
+    kill_driver(&caller, "wire");
+    while (describe_number(&caller, "wire", "restarts") < 2)
+        CHECK(now_ms() < end_ms);
+    read_pipe(pipe_fds[0], text, sizeof text);
+    const char *const lost = strstr(text, "lines were lost here");
+    CHECK(lost && strstr(lost, "was killed by SIGKILL"));
+    dx_lane_finish(&lane);
+    caller_close(&caller);
+    machine_destroy(&machine);
+    (void)close(pipe_fds[0]);
+    (void)close(pipe_fds[1]);
+}
+
 int
 main(void)
 {
@@ -499,5 +555,6 @@ main(void)
     RUN(a_device_follows_one_of_another_process);
     RUN(a_second_supervisor_says_who_serves);
     RUN(a_driver_killed_while_there_is_no_supervisor_is_started_again);
+    RUN(nobody_waits_for_whoever_should_read_what_the_supervisor_says);
     return 0;
 }
