@@ -3,6 +3,7 @@
 
 #include "host/supervisor/unit.h"
 
+#include "host/error.h"
 #include "host/protocol.h"
 #include "host/supervisor/listing.h"
 
@@ -13,7 +14,13 @@
 
 #define START_TIMEOUT_NS (5 * DX_NS_PER_S)   // for a driver to come
 #define ANSWER_TIMEOUT_NS (30 * DX_NS_PER_S) // for its answer
-#define MAX_WAITING_FDS 2048u                // of a unit's calls that have not been sent
+
+/* Of a unit's calls for programs, and again of those that the supervisor makes itself, as of sessions. */
+#define MAX_CALLS 4096u
+#define MAX_WAITING_FDS 2048u // those of calls that have not been sent
+/* Of those for one program. */
+#define MAX_PROGRAM_CALLS 256u
+#define MAX_PROGRAM_FDS 256u
 
 struct dx_call {
     struct dx_call *next;
@@ -41,7 +48,6 @@ close_fds(struct dx_call *call)
 {
     for (uint32_t i = 0; i < call->fd_count; i++)
         close(call->fds[i]);
-    call->unit->waiting_fds -= call->fd_count;
     call->fd_count = 0;
 }
 
@@ -64,7 +70,6 @@ end_call(struct dx_call *call, kern_return_t status, const char *sentence, struc
             break;
         }
     }
-    unit->call_count--;
     if (call->done)
         call->done(unit->supervisor, unit, &call->context, status, sentence, answer);
     free_call(call);
@@ -107,9 +112,34 @@ keep_fds(struct dx_call *call, const int *fds, uint32_t fd_count)
         if (copy < 0)
             return false;
         call->fds[call->fd_count++] = copy;
-        call->unit->waiting_fds++;
     }
     return true;
+}
+
+/* Whether one more may wait.  What one program asks keeps neither others from asking nor us. */
+static kern_return_t
+check_room(const struct dx_unit *unit, uint64_t program, uint32_t fd_count, dx_error *error)
+{
+    uint32_t calls = 0;
+    uint32_t fds = fd_count;
+    uint32_t all_calls = 0;
+    uint32_t all_fds = fd_count;
+    for (const struct dx_call *call = unit->calls; call; call = call->next) {
+        const uint64_t other = call->context.ticket.program;
+        if ((other != 0) != (program != 0))
+            continue;
+        all_calls++;
+        all_fds += call->fd_count;
+        calls += other == program;
+        fds += other == program ? call->fd_count : 0;
+    }
+    if (program && (calls >= MAX_PROGRAM_CALLS || fds > MAX_PROGRAM_FDS))
+        return dx_error_set(error, kIOReturnNoResources,
+                            "the driver has not answered %u requests of this program, and no more may wait", calls);
+    if (all_calls >= MAX_CALLS || all_fds > MAX_WAITING_FDS)
+        return dx_error_set(error, kIOReturnNoResources,
+                            "the driver has not answered %u requests, and no more may wait", all_calls);
+    return kIOReturnSuccess;
 }
 
 static struct dx_call *
@@ -122,8 +152,8 @@ create_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32_
     call->id = ++unit->last_call;
     call->request = OSObjectRetain(request);
     call->timer = dx_loop_timer_create(unit->supervisor->loop, call_is_late, call);
-    if (!call->timer || fd_count > DX_WIRE_MAX_FDS || unit->waiting_fds + fd_count > MAX_WAITING_FDS ||
-        !keep_fds(call, fds, fd_count) || !OSDictionarySetUInt64Value(request, DX_KEY_ID, call->id)) {
+    if (!call->timer || fd_count > DX_WIRE_MAX_FDS || !keep_fds(call, fds, fd_count) ||
+        !OSDictionarySetUInt64Value(request, DX_KEY_ID, call->id)) {
         free_call(call);
         return NULL;
     }
@@ -146,28 +176,23 @@ dx_unit_call(struct dx_unit *unit, OSDictionary *request, const int *fds, uint32
              const struct dx_call_context *context)
 {
     const struct dx_call_context nobody = {0};
-    const char *sentence = NULL;
-    kern_return_t status = kIOReturnSuccess;
-    struct dx_call *call = NULL;
-    if (unit->call_count >= DX_MAX_CALLS) {
-        status = kIOReturnNoResources;
-        sentence = "the driver has not answered thousands of requests";
-    } else if (!request || !(call = create_call(unit, request, fds, fd_count))) {
-        status = kIOReturnNoMemory;
-        sentence = "no memory or descriptor to ask the driver";
-    }
-    OSObjectRelease(request);
+    dx_error error = {""};
     context = context ? context : &nobody;
+    kern_return_t status = check_room(unit, context->ticket.program, fd_count, &error);
+    struct dx_call *const call =
+        status == kIOReturnSuccess && request ? create_call(unit, request, fds, fd_count) : NULL;
+    OSObjectRelease(request);
     if (!call) {
+        if (status == kIOReturnSuccess)
+            status = dx_error_set(&error, kIOReturnNoMemory, "no memory or descriptor to ask the driver");
         if (done)
-            done(unit->supervisor, unit, context, status, sentence, NULL);
+            done(unit->supervisor, unit, context, status, error.message, NULL);
         return;
     }
     call->done = done;
     call->context = *context;
     call->next = unit->calls;
     unit->calls = call;
-    unit->call_count++;
     const uint64_t id = call->id;
     dx_loop_timer_set(call->timer, START_TIMEOUT_NS);
     if (!dx_unit_want(unit)) {

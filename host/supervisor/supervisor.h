@@ -27,7 +27,6 @@
 #define DX_MAX_REFUSED 64u // connections that are told why they are refused, besides
 #define DX_MAX_SESSIONS 4096u
 #define DX_MAX_DEVICE_SESSIONS 1024u
-#define DX_MAX_CALLS 4096u // of a unit: requests that wait for its answer
 #define DX_MAX_LISTINGS 8192u
 #define DX_MAX_TEXT_BYTES 256u // of a name that a program or a driver tells, with its NUL
 #define DX_TOKEN_BYTES 33u     // 32 hex digits and NUL

@@ -66,8 +66,6 @@ struct dx_unit {
     uint64_t pause_ns;
 
     struct dx_call *calls; // the newest first
-    uint32_t call_count;
-    uint32_t waiting_fds; // of calls that have not been sent
     uint64_t last_call;
 
     struct dx_ring *rings;     // in the hands of programs: ring.c

@@ -22,6 +22,7 @@
 #define QUESTIONS 200u // about priorities, by one driver
 #define PASSING 400u   // devices of one driver, one after another
 #define MANY 270u      // devices of one driver at once
+#define REQUESTS 4200u // of one program, to a driver that does not answer
 #define CHANGES 12000u // of properties, as fast as they can be told
 #define LONG_BYTES (DX_WIRE_MAX_BYTES - 400u) // a text that just fits into a message
 
@@ -294,6 +295,8 @@ be_a_driver(void)
         message = receive();
         if (is_called(name, "rings") && is_operation(&message, DX_OP_JOIN))
             answer_with_ring(&message);
+        else if (is_called(name, "silent") && is_operation(&message, DX_OP_GET_PROPERTY))
+            ; // it never answers that
         else if (dx_wire_get_string(message.body, DX_KEY_OPERATION))
             answer(&message, kIOReturnUnsupported);
         else if (dx_wire_get_number(message.body, DX_KEY_STATUS, kIOReturnSuccess) != kIOReturnSuccess)
@@ -459,6 +462,26 @@ input_rings_of_a_driver_are_bounded(void)
         CHECK_EQ(open_session(&caller, "rings", 4, &lane, NULL), kIOReturnSuccess);
     }
     dx_lane_finish(&lane);
+    end(&caller);
+}
+
+static void
+requests_of_one_program_that_wait_keep_nobody_else_from_asking(void)
+{
+    struct caller caller;
+    struct caller other;
+    uint64_t last = 0;
+    begin(&caller);
+    start_device(&caller, "silent", 1);
+    wait_state(&caller, "silent", "running");
+    for (unsigned i = 0; i < REQUESTS; i++)
+        last = send_request(&caller, request_about(DX_OP_GET_PROPERTY, "silent"), NULL, 0);
+    CHECK_EQ(wait_answer(&caller, last, NULL), kIOReturnNoResources);
+    ask_refused(&caller, request_about(DX_OP_STATISTICS, "silent"), NULL, 0, kIOReturnNoResources,
+                "not answered 256 requests of this program");
+    caller_open(&other, &machine, "other");
+    CHECK_EQ(ask(&other, request_about(DX_OP_STATISTICS, "silent"), NULL, 0, NULL), kIOReturnUnsupported);
+    caller_close(&other);
     end(&caller);
 }
 
@@ -652,6 +675,7 @@ main(int argc, char **argv)
     RUN(a_recording_that_is_cut_ends_no_supervisor);
     RUN(a_flood_of_changes_is_slowed_down_and_all_of_it_arrives);
     RUN(input_rings_of_a_driver_are_bounded);
+    RUN(requests_of_one_program_that_wait_keep_nobody_else_from_asking);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
