@@ -255,6 +255,8 @@ take_device(struct dx_unit *unit, struct dx_message *message)
                DX_MAX_TEXT_BYTES - 1);
         return;
     }
+    if (unit->state == DX_UNIT_FAILED || unit->state == DX_UNIT_UNAPPROVED)
+        return; // it is on its way out: nobody is to be joined to it, which would start it again
     const bool is_new = !dx_listing_find(unit->supervisor, uid);
     struct dx_listing *const listing = find_or_create_listing(unit, uid, description);
     if (!listing) {

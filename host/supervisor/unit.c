@@ -192,6 +192,18 @@ dx_unit_quit(struct dx_unit *unit)
     set_state(unit, DX_UNIT_ENDING);
 }
 
+/* What devices and programs see of an end. */
+static void
+lose_devices(struct dx_unit *unit)
+{
+    struct dx_supervisor *const supervisor = unit->supervisor;
+    for (struct dx_listing *listing = supervisor->listings; listing; listing = listing->next)
+        if (listing->unit == unit)
+            dx_listing_lose_driver(listing);
+    OSSafeReleaseNULL(unit->follows);
+    dx_user_clients_leave_unit(unit);
+}
+
 void
 dx_unit_fail(struct dx_unit *unit, enum dx_unit_state state, const char *why)
 {
@@ -200,6 +212,7 @@ dx_unit_fail(struct dx_unit *unit, enum dx_unit_state state, const char *why)
     dx_unit_quit(unit);
     set_state(unit, state);
     dx_log("%s: %s", unit->key, unit->why.message);
+    lose_devices(unit); // whatever its process does until it ends
     const kern_return_t status = state == DX_UNIT_UNAPPROVED ? kIOReturnNotPermitted : kIOReturnNoDevice;
     dx_unit_end_calls(unit, false, status, unit->why.message);
     for (struct dx_session *session = unit->supervisor->sessions, *next; session; session = next) {
@@ -314,18 +327,6 @@ dx_unit_kill(struct dx_unit *unit, const char *how)
     unit->channel = NULL;
     dx_loop_timer_clear(unit->timer);
     dx_unit_send_kill(unit);
-}
-
-/* What devices and programs see of an end. */
-static void
-lose_devices(struct dx_unit *unit)
-{
-    struct dx_supervisor *const supervisor = unit->supervisor;
-    for (struct dx_listing *listing = supervisor->listings; listing; listing = listing->next)
-        if (listing->unit == unit)
-            dx_listing_lose_driver(listing);
-    OSSafeReleaseNULL(unit->follows);
-    dx_user_clients_leave_unit(unit);
 }
 
 /* Puts a time in front of the others.  @return the oldest. */

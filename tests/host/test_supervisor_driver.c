@@ -129,10 +129,10 @@ tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
 
 /* @param part_bytes  length of the name of a part of the sandbox that does not hold; 0: there is none. */
 static void
-tell_loaded(size_t part_bytes)
+tell_loaded(size_t part_bytes, kern_return_t status)
 {
     OSDictionary *const body = event(DX_EVENT_LOADED);
-    set_number(body, DX_KEY_STATUS, kIOReturnSuccess);
+    set_number(body, DX_KEY_STATUS, (uint32_t)status);
     OSArray *const parts = OSArrayCreate(1);
     if (part_bytes) {
         char *const text = make_text(part_bytes);
@@ -284,7 +284,12 @@ be_a_driver(void)
         tell_many_devices();
     else if (!is_called(name, "parts.dext"))
         tell_device(name, is_called(name, "incarnation") ? UINT32_MAX : 1, is_called(name, "long") ? LONG_BYTES : 0);
-    tell_loaded(is_called(name, "parts.dext") ? LONG_BYTES + 250u : 0);
+    tell_loaded(is_called(name, "parts.dext") ? LONG_BYTES + 250u : 0,
+                is_called(name, "fails") ? kIOReturnNotReady : kIOReturnSuccess);
+    if (is_called(name, "fails")) {
+        tell_device(name, 1, 0); // it does not give up
+        count_start();
+    }
     if (is_called(name, "cuts"))
         cut(recorder);
     if (is_called(name, "asks"))
@@ -486,6 +491,29 @@ requests_of_one_program_that_wait_keep_nobody_else_from_asking(void)
 }
 
 static void
+a_driver_that_has_failed_is_started_by_nobody_who_leaves(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "fails", 1);
+    wait_state(&caller, "fails", "failed");
+    while (count_starts() == 0) // it has said all that it says, and is not yet killed
+        sleep_ms(5);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_STOP, 1), NULL, 0, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_CLOSE, 1), NULL, 0, NULL), kIOReturnSuccess);
+    const int64_t end_ms = now_ms() + 10000;
+    while (describe_number(&caller, "fails", "pid") != 0) { // it has not quit, and is killed after 3 s
+        CHECK(now_ms() < end_ms);
+        sleep_ms(10);
+    }
+    OSDictionary *const description = describe(&caller, "fails");
+    CHECK_EQ(strcmp(dx_wire_get_string(description, "state"), "failed"), 0);
+    OSObjectRelease(description);
+    CHECK_EQ(count_starts(), 1);
+    end(&caller);
+}
+
+static void
 nothing_is_started_while_the_supervisor_waits_for_drivers_to_end(void)
 {
     struct caller caller;
@@ -676,6 +704,7 @@ main(int argc, char **argv)
     RUN(a_flood_of_changes_is_slowed_down_and_all_of_it_arrives);
     RUN(input_rings_of_a_driver_are_bounded);
     RUN(requests_of_one_program_that_wait_keep_nobody_else_from_asking);
+    RUN(a_driver_that_has_failed_is_started_by_nobody_who_leaves);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
