@@ -62,9 +62,11 @@ complete_devices(dx_directory *directory)
 static void
 complete_drivers(dx_directory *directory)
 {
-    OSDictionary *const answer = ask(directory, "drivers", NULL, NULL);
-    print_array(cli_get_array(answer, "drivers"), "bundle", "state");
-    OSObjectRelease(answer);
+    OSArray *drivers;
+    if (cli_request_list(directory, "complete", "drivers", "drivers", &drivers, NULL) != CLI_OK)
+        return;
+    print_array(drivers, "bundle", "state");
+    OSObjectRelease(drivers);
 }
 
 static void

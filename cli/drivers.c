@@ -143,12 +143,11 @@ static int
 list_drivers(void *context, dx_directory *directory)
 {
     const struct drivers_request *const request = context;
-    OSDictionary *answer = NULL;
-    int code = cli_request(directory, "drivers", "drivers", NULL, &answer);
-    OSArray *const drivers = cli_get_array(answer, "drivers");
+    OSArray *drivers = NULL;
+    int code = cli_request_list(directory, "drivers", "drivers", "drivers", &drivers, NULL);
     if (code == CLI_OK)
         code = request->option ? cli_print_json(drivers, false) : print_drivers(drivers);
-    OSObjectRelease(answer);
+    OSObjectRelease(drivers);
     return code;
 }
 
@@ -325,10 +324,10 @@ restart_driver(void *context, dx_directory *directory)
 {
     const struct drivers_request *const request = context;
     const char *const text = request->operands[0];
-    OSDictionary *answer = NULL;
-    int code = cli_request(directory, "restart", "drivers", NULL, &answer);
-    const bool is_driver = has_driver(cli_get_array(answer, "drivers"), text);
-    OSObjectRelease(answer);
+    OSArray *drivers = NULL;
+    int code = cli_request_list(directory, "restart", "drivers", "drivers", &drivers, NULL);
+    const bool is_driver = has_driver(drivers, text);
+    OSObjectRelease(drivers);
     if (code != CLI_OK)
         return code;
     if (is_driver)

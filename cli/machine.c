@@ -80,43 +80,59 @@ copy_uid(char uid[CLI_UID_BYTES], const char *text)
     (void)snprintf(uid, CLI_UID_BYTES, "%s", text);
 }
 
-/* One answer's part of the list. */
 static bool
-add_part(struct cli_devices *devices, const OSDictionary *answer)
+add_part(OSArray *items, const OSArray *part)
 {
-    const OSArray *const part = cli_get_array(answer, "devices");
     for (size_t i = 0; i < cli_count(part); i++) {
-        OSDictionary *const description = cli_at(part, i);
-        if (description && !OSArraySetObject(devices->descriptions, description))
+        OSDictionary *const item = cli_at(part, i);
+        if (item && !OSArraySetObject(items, item))
             return false;
     }
-    copy_uid(devices->default_input, cli_get_text(answer, "default-input"));
-    copy_uid(devices->default_output, cli_get_text(answer, "default-output"));
     return true;
+}
+
+int
+cli_request_list(dx_directory *directory, const char *what, const char *operation, const char *key,
+                 OSArray **ret_items, OSDictionary **ret_answer)
+{
+    OSArray *items = OSArrayCreate(0);
+    OSDictionary *const arguments = OSDictionaryCreate(1);
+    OSDictionary *answer = NULL;
+    uint64_t from = 0;
+    int code = arguments && items ? CLI_OK : cli_fail(CLI_FAILED, "no memory");
+    do {
+        OSSafeReleaseNULL(answer);
+        if (code == CLI_OK && !OSDictionarySetUInt64Value(arguments, "from", from))
+            code = cli_fail(CLI_FAILED, "no memory");
+        if (code == CLI_OK)
+            code = cli_request(directory, what, operation, arguments, &answer);
+        if (code == CLI_OK && !add_part(items, cli_get_array(answer, key)))
+            code = cli_fail(CLI_FAILED, "no memory");
+        const uint64_t next = code == CLI_OK ? cli_get_number(answer, "next") : 0;
+        from = next > from ? next : 0; // it only grows, or this would not end
+    } while (code == CLI_OK && from > 0);
+    OSObjectRelease(arguments);
+    if (code != CLI_OK)
+        OSSafeReleaseNULL(items);
+    *ret_items = items;
+    if (ret_answer && code == CLI_OK)
+        *ret_answer = answer;
+    else
+        OSObjectRelease(answer);
+    return code;
 }
 
 int
 cli_list_devices(dx_directory *directory, struct cli_devices *ret_devices)
 {
-    *ret_devices = (struct cli_devices){.descriptions = OSArrayCreate(0)};
-    OSDictionary *const arguments = OSDictionaryCreate(1);
-    uint64_t from = 0;
-    int code = arguments && ret_devices->descriptions ? CLI_OK : cli_fail(CLI_FAILED, "no memory");
-    do {
-        OSDictionary *answer = NULL;
-        if (code == CLI_OK && !OSDictionarySetUInt64Value(arguments, "from", from))
-            code = cli_fail(CLI_FAILED, "no memory");
-        if (code == CLI_OK)
-            code = cli_request(directory, "list", "list", arguments, &answer);
-        if (code == CLI_OK && !add_part(ret_devices, answer))
-            code = cli_fail(CLI_FAILED, "no memory");
-        const uint64_t next = code == CLI_OK ? cli_get_number(answer, "next") : 0;
-        from = next > from ? next : 0; // it only grows, or this would not end
-        OSObjectRelease(answer);
-    } while (code == CLI_OK && from > 0);
-    OSObjectRelease(arguments);
-    if (code != CLI_OK)
-        cli_devices_finish(ret_devices);
+    OSDictionary *answer = NULL;
+    *ret_devices = (struct cli_devices){0};
+    const int code = cli_request_list(directory, "list", "list", "devices", &ret_devices->descriptions, &answer);
+    if (code == CLI_OK) {
+        copy_uid(ret_devices->default_input, cli_get_text(answer, "default-input"));
+        copy_uid(ret_devices->default_output, cli_get_text(answer, "default-output"));
+    }
+    OSObjectRelease(answer);
     return code;
 }
 

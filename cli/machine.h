@@ -52,6 +52,16 @@ int cli_request(dx_directory *directory, const char *what, const char *operation
 int cli_request_about(dx_directory *directory, const char *what, const char *operation, const char *key,
                       const char *value, OSDictionary **ret_answer);
 
+/**
+ * Asks for a list that may come in parts.
+ *
+ * @param key         under which the answers have it.
+ * @param ret_items   +1; NULL where it fails.
+ * @param ret_answer  the last answer, +1; written on success only; may be NULL.
+ */
+int cli_request_list(dx_directory *directory, const char *what, const char *operation, const char *key,
+                     OSArray **ret_items, OSDictionary **ret_answer);
+
 /** The exit code for what the supervisor or a driver answered. */
 int cli_exit_code(kern_return_t status);
 

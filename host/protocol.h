@@ -58,8 +58,8 @@
 #define DX_OP_CREATE "create"           // kind, options -> uid
 #define DX_OP_REMOVE "remove"           // uid
 #define DX_OP_SET_DEFAULT "set-default" // uid, direction (0: both, 1: input, 2: output); no uid: none
-#define DX_OP_DRIVERS "drivers"         // -> drivers: [{bundle, path, version, running-version, state (of machine.md,
-                                        //   or "refused"), why, restarts, entitlements, network, programs (granted),
+#define DX_OP_DRIVERS "drivers"         // from -> next (0: the end), drivers: [{bundle, path, version, running-version,
+                                        //   state (of machine.md, or "refused"), why, restarts, entitlements, network, programs (granted),
                                         //   open (parts of the sandbox that do not hold), hardware: [text]: what it
                                         //   runs on, or waits for}]
 #define DX_OP_APPROVE "approve"         // bundle: identifier or path

@@ -359,16 +359,21 @@ describe_driver(const struct dx_supervisor *supervisor, const struct dx_bundle_e
 void
 dx_request_drivers(struct dx_supervisor *supervisor, const struct dx_request *request)
 {
-    dx_bundles_scan(supervisor);
+    const uint64_t from = dx_wire_get_number(request->body, "from", 0);
+    if (from == 0) // the parts of a list are of one state
+        dx_bundles_scan(supervisor);
     OSDictionary *body = OSDictionaryCreate(4);
-    OSArray *const drivers = OSArrayCreate(supervisor->catalogue.count);
-    bool done = body && drivers;
-    for (size_t i = 0; done && i < supervisor->catalogue.count; i++) {
-        OSDictionary *const driver = describe_driver(supervisor, supervisor->catalogue.entries[i]);
-        done = driver && OSArraySetObject(drivers, driver);
-        OSObjectRelease(driver);
+    struct dx_list_part part = {.items = OSArrayCreate(supervisor->catalogue.count)};
+    bool done = body && part.items;
+    uint64_t index = from;
+    while (done && index < supervisor->catalogue.count) {
+        done = dx_list_part_add(&part, describe_driver(supervisor, supervisor->catalogue.entries[index]));
+        if (part.is_full)
+            break;
+        index++;
     }
-    done = body && dx_wire_take(body, "drivers", drivers) && done;
+    done = body && dx_wire_take(body, "drivers", part.items) && done &&
+           OSDictionarySetUInt64Value(body, "next", part.is_full ? index : 0);
     if (!done)
         OSSafeReleaseNULL(body);
     dx_answer(supervisor, request->ticket, done ? kIOReturnSuccess : kIOReturnNoMemory, NULL, body, NULL, 0);

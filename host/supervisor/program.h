@@ -62,6 +62,16 @@ void dx_tell_all(struct dx_supervisor *supervisor, const OSDictionary *body);
 /** An event with its name; +1, NULL without memory. */
 OSDictionary *dx_event_create(const char *name);
 
+/* As much of a list as goes into an answer; all-zero but for an array is none of it. */
+struct dx_list_part {
+    OSArray *items;
+    size_t bytes;
+    bool is_full; // what was to be added last is the first one of the next part
+};
+
+/** Adds an item, +1 taken, NULL: no memory; in request.c.  false without memory. */
+bool dx_list_part_add(struct dx_list_part *part, OSDictionary *item);
+
 /** Does what a request asks for; in request.c. */
 void dx_request_handle(struct dx_supervisor *supervisor, const struct dx_request *request, const char *operation);
 

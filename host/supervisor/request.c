@@ -19,38 +19,39 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_PAGE_BYTES (96u * 1024u) // of an answer to `list`, but for what is longer alone
+#define MAX_PART_BYTES (96u * 1024u) // of a list in an answer, but for what is longer alone
 
 /* ---- the directory ---- */
 
+bool
+dx_list_part_add(struct dx_list_part *part, OSDictionary *item)
+{
+    OSData *const data = item ? OSSerializationCreateFromObject(item) : NULL;
+    part->bytes += data ? OSDataGetLength(data) : 0;
+    part->is_full = part->bytes > MAX_PART_BYTES && OSArrayGetCount(part->items) > 0;
+    const bool done = data && (part->is_full || OSArraySetObject(part->items, item));
+    OSObjectRelease(data);
+    OSObjectRelease(item);
+    return done;
+}
+
 /* +1; NULL without memory. */
 static OSDictionary *
-describe_page(struct dx_supervisor *supervisor, uint64_t from)
+describe_part(struct dx_supervisor *supervisor, uint64_t from)
 {
     OSDictionary *body = OSDictionaryCreate(6);
-    OSArray *const devices = OSArrayCreate(16);
-    bool done = body && devices;
-    size_t bytes = 0;
-    uint64_t next = 0;
+    struct dx_list_part part = {.items = OSArrayCreate(16)};
+    bool done = body && part.items;
     uint64_t index = 0;
-    for (const struct dx_listing *listing = supervisor->listings; done && listing;
-         listing = listing->next, index++) {
-        if (index < from)
-            continue;
-        OSDictionary *const description = dx_listing_describe(listing, false);
-        OSData *const data = description ? OSSerializationCreateFromObject(description) : NULL;
-        bytes += data ? OSDataGetLength(data) : 0;
-        if (data && bytes > MAX_PAGE_BYTES && OSArrayGetCount(devices) > 0)
-            next = index;
-        else
-            done = data && OSArraySetObject(devices, description);
-        OSObjectRelease(data);
-        OSObjectRelease(description);
-        if (next)
+    for (const struct dx_listing *listing = supervisor->listings; done && listing; listing = listing->next) {
+        if (index >= from)
+            done = dx_list_part_add(&part, dx_listing_describe(listing, false));
+        if (part.is_full)
             break;
+        index++;
     }
-    done = body && dx_wire_take(body, "devices", devices) && done &&
-           OSDictionarySetUInt64Value(body, "next", next) &&
+    done = body && dx_wire_take(body, "devices", part.items) && done &&
+           OSDictionarySetUInt64Value(body, "next", part.is_full ? index : 0) &&
            dx_defaults_describe(supervisor, body, "default-input", "default-output");
     if (!done)
         OSSafeReleaseNULL(body);
@@ -60,7 +61,7 @@ describe_page(struct dx_supervisor *supervisor, uint64_t from)
 static void
 request_list(struct dx_supervisor *supervisor, const struct dx_request *request)
 {
-    OSDictionary *const body = describe_page(supervisor, dx_wire_get_number(request->body, "from", 0));
+    OSDictionary *const body = describe_part(supervisor, dx_wire_get_number(request->body, "from", 0));
     dx_answer(supervisor, request->ticket, body ? kIOReturnSuccess : kIOReturnNoMemory, NULL, body, NULL, 0);
 }
 

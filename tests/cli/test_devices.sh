@@ -219,6 +219,16 @@ completed=$(PATH=$(dirname "$dextral"):$PATH bash -c ". '$root/cli/completions/d
     printf "%s\n" "${COMPREPLY[@]}"' 2>/dev/null)
 grep -qx channels <<<"$completed" || fail "bash does not complete options of a device: $completed"
 
+# However many bundles there are: more than fit into one message.
+folder=$XDG_DATA_HOME/dextral/drivers
+mkdir -p "$folder"
+for ((i = 0; i < 1500; i++)); do
+    mkdir "$folder/$i.dext"
+done
+check 'len(set(x["path"] for x in d)) == 1502 and len(d) == 1502' drivers --json
+grep -qxF $'org.dextral.test\tunapproved' <("$dextral" __complete drivers) || fail "completion lacks drivers"
+rm -r "$folder"
+
 # Every listing prints what a full disk cannot take as an error.
 for listing in list drivers "info talk" "get talk"; do
     # shellcheck disable=SC2086 # several words
