@@ -23,6 +23,7 @@
 #define MAX_DEVICES 256u // of one driver; a sentence below names the number
 #define MAX_SAID 16u     // lines about devices of one driver process that are not listed
 #define MAX_BEFORE 32u   // devices that `load` tells of: each takes a descriptor
+#define RECOVERY_NS (10 * DX_NS_PER_S) // to tell of its devices, after it has connected again
 #define MAX_PARTS 16u    // of the sandbox
 #define MAX_PAGE_BYTES (64u * 1024u) // of a device page, of a later version too
 
@@ -235,10 +236,17 @@ send_recorder(struct dx_unit *unit, struct dx_listing *listing)
     OSObjectRelease(request);
 }
 
+/* Of a process that has connected again, and so many of all of its devices: another one has what it was given. */
 static void
 recover_sessions(struct dx_listing *listing, OSArray *numbers)
 {
-    for (size_t i = 0; numbers && i < OSArrayGetCount(numbers) && i < DX_MAX_DEVICE_SESSIONS; i++) {
+    const struct dx_unit *const unit = listing->unit;
+    if (!numbers || unit->adopted_ns == 0 || dx_now_ns() - unit->adopted_ns > RECOVERY_NS)
+        return;
+    size_t room = DX_MAX_DEVICE_SESSIONS;
+    for (const struct dx_session *session = unit->supervisor->sessions; room && session; session = session->next)
+        room -= session->listing->unit == unit && session->program == 0;
+    for (size_t i = 0; i < OSArrayGetCount(numbers) && i < room; i++) {
         const OSNumber *const number = OSDynamicCast(OSNumber, OSArrayGetObject(numbers, i));
         if (number)
             dx_session_recover(listing, OSNumberGetUInt64Value(number));
@@ -518,6 +526,7 @@ dx_unit_adopt(const struct dx_program *program, const OSDictionary *hello, dx_er
     unit->channel = NULL;
     if (!dx_unit_connect(unit, socket))
         return dx_error_set(error, kIOReturnNoMemory, "no memory for the connection");
+    unit->adopted_ns = dx_now_ns();
     answer_hello(unit, hello);
     dx_log_detail(supervisor, "%s: process %ld is connected again", unit->key, (long)unit->pid);
     unit->state = DX_UNIT_STARTING;

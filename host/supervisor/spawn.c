@@ -118,6 +118,7 @@ dx_unit_forget_process(struct dx_unit *unit)
     unit->start_time = 0;
     unit->loaded_ns = 0;
     unit->said_hello = false;
+    unit->adopted_ns = 0;
     unit->busy_until_ns = 0;
     memset(unit->token, 0, sizeof unit->token);
 }

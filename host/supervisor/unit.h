@@ -53,6 +53,7 @@ struct dx_unit {
     bool said_hello;
     char protocol[24];   // of it: "1.0"
     OSArray *open_parts; // names of the sandbox's parts that do not hold; or NULL
+    uint64_t adopted_ns; // when it connected again; 0: it has not
     uint64_t busy_until_ns;             // with what it has said so far
     struct dx_loop_timer *listen_timer; // then it is listened to again
     char token[DX_TOKEN_BYTES];

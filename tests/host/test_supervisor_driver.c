@@ -23,6 +23,7 @@
 #define PASSING 400u   // devices of one driver, one after another
 #define MANY 270u      // devices of one driver at once
 #define REQUESTS 4200u // of one program, to a driver that does not answer
+#define CLAIMS 1000u   // sessions that no program has
 #define CHANGES 12000u // of properties, as fast as they can be told
 #define LONG_BYTES (DX_WIRE_MAX_BYTES - 400u) // a text that just fits into a message
 
@@ -112,6 +113,15 @@ tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
     set_text(body, DX_KEY_UID, uid);
     set_number(body, DX_KEY_INCARNATION, incarnation);
     set_number(body, "page", 0);
+    if (is_called(uid, "claims")) {
+        OSArray *const numbers = OSArrayCreate(CLAIMS);
+        for (uint64_t i = 0; i < CLAIMS; i++) {
+            OSNumber *const number = OSNumberCreateWithUInt64Value(1000 + i);
+            CHECK(OSArraySetObject(numbers, number));
+            OSObjectRelease(number);
+        }
+        CHECK(dx_wire_take(body, "sessions", numbers));
+    }
     describe_stream(description, "inputs");
     describe_stream(description, "outputs");
     if (description_bytes) {
@@ -514,6 +524,17 @@ a_driver_that_has_failed_is_started_by_nobody_who_leaves(void)
 }
 
 static void
+a_driver_makes_no_sessions(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "claims", 1);
+    wait_state(&caller, "claims", "running");
+    CHECK_EQ(describe_number(&caller, "claims", "session-count"), 1);
+    end(&caller);
+}
+
+static void
 nothing_is_started_while_the_supervisor_waits_for_drivers_to_end(void)
 {
     struct caller caller;
@@ -705,6 +726,7 @@ main(int argc, char **argv)
     RUN(input_rings_of_a_driver_are_bounded);
     RUN(requests_of_one_program_that_wait_keep_nobody_else_from_asking);
     RUN(a_driver_that_has_failed_is_started_by_nobody_who_leaves);
+    RUN(a_driver_makes_no_sessions);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
