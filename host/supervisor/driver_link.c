@@ -102,7 +102,12 @@ send_load(struct dx_unit *unit)
         done = dx_usb_unit_add_providers(unit, load, fds, &fd_count);
     if (done && unit->saved_state)
         done = OSDictionarySetObject(load, "saved-state", unit->saved_state);
-    const int r = done ? dx_channel_send(unit->channel, load, fds, fd_count) : -ENOMEM;
+    int r = done ? dx_channel_send(unit->channel, load, fds, fd_count) : -ENOMEM;
+    if (r == -EMSGSIZE && unit->saved_state) { // or it would never start again
+        dx_log("%s: what its driver had saved is too long to be given back", unit->key);
+        OSDictionaryRemoveObject(load, "saved-state");
+        r = dx_channel_send(unit->channel, load, fds, fd_count);
+    }
     OSObjectRelease(load);
     if (unit->usb)
         dx_usb_unit_close_node(unit);

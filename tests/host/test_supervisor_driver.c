@@ -137,6 +137,19 @@ tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
     dx_pages_finish(&pages);
 }
 
+/* One that just fits into a message. */
+static void
+tell_state(void)
+{
+    OSDictionary *const body = event(DX_EVENT_SAVED_STATE);
+    OSDictionary *const state = OSDictionaryCreate(1);
+    char *const text = make_text(LONG_BYTES);
+    set_text(state, "text", text);
+    CHECK(dx_wire_take(body, "state", state));
+    send_body(body, NULL, 0);
+    free(text);
+}
+
 /* @param part_bytes  length of the name of a part of the sandbox that does not hold; 0: there is none. */
 static void
 tell_loaded(size_t part_bytes, kern_return_t status)
@@ -286,6 +299,10 @@ be_a_driver(void)
     if (is_called(name, "exits")) {
         count_start();
         _exit(9);
+    }
+    if (is_called(name, "saves")) {
+        count_start();
+        tell_state();
     }
     answer(&message, kIOReturnSuccess);
     if (is_called(name, "passes.dext"))
@@ -535,6 +552,24 @@ a_driver_makes_no_sessions(void)
 }
 
 static void
+a_state_that_cannot_be_given_back_keeps_no_driver_from_starting(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "saves", 1);
+    wait_state(&caller, "saves", "running");
+    CHECK_EQ(kill((pid_t)describe_number(&caller, "saves", "pid"), SIGKILL), 0);
+    const int64_t end_ms = now_ms() + 10000;
+    while (count_starts() < 2) { // each has been told what to load
+        CHECK(now_ms() < end_ms);
+        sleep_ms(10);
+    }
+    wait_state(&caller, "saves", "running");
+    machine_wait_said(&machine, "what its driver had saved is too long to be given back");
+    end(&caller);
+}
+
+static void
 nothing_is_started_while_the_supervisor_waits_for_drivers_to_end(void)
 {
     struct caller caller;
@@ -727,6 +762,7 @@ main(int argc, char **argv)
     RUN(requests_of_one_program_that_wait_keep_nobody_else_from_asking);
     RUN(a_driver_that_has_failed_is_started_by_nobody_who_leaves);
     RUN(a_driver_makes_no_sessions);
+    RUN(a_state_that_cannot_be_given_back_keeps_no_driver_from_starting);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
