@@ -532,6 +532,7 @@ dx_unit_adopt(const struct dx_program *program, const OSDictionary *hello, dx_er
     if (!dx_unit_connect(unit, socket))
         return dx_error_set(error, kIOReturnNoMemory, "no memory for the connection");
     unit->adopted_ns = dx_now_ns();
+    OSSafeReleaseNULL(unit->follows); // it asks again: pages may have come meanwhile
     answer_hello(unit, hello);
     dx_log_detail(supervisor, "%s: process %ld is connected again", unit->key, (long)unit->pid);
     unit->state = DX_UNIT_STARTING;

@@ -29,21 +29,25 @@ send_page(struct dx_unit *unit, const char *uid, int page_fd)
     OSObjectRelease(event);
 }
 
+static void
+tell_follower(struct dx_unit *unit, struct dx_listing *listing)
+{
+    uint32_t incarnation;
+    int page_fd = -1;
+    if (listing->page_fd >= 0) {
+        send_page(unit, listing->uid, listing->page_fd);
+    } else if (dx_listing_open_page(listing, &page_fd, &incarnation) == kIOReturnSuccess) {
+        send_page(unit, listing->uid, page_fd);
+        close(page_fd);
+    }
+}
+
 void
 dx_listing_tell_followers(struct dx_listing *listing)
 {
-    for (struct dx_unit *unit = listing->supervisor->units; unit; unit = unit->next) {
-        if (find_followed(unit, listing->uid) == SIZE_MAX)
-            continue;
-        uint32_t incarnation;
-        int page_fd = -1;
-        if (listing->page_fd >= 0) {
-            send_page(unit, listing->uid, listing->page_fd);
-        } else if (dx_listing_open_page(listing, &page_fd, &incarnation) == kIOReturnSuccess) {
-            send_page(unit, listing->uid, page_fd);
-            close(page_fd);
-        }
-    }
+    for (struct dx_unit *unit = listing->supervisor->units; unit; unit = unit->next)
+        if (find_followed(unit, listing->uid) != SIZE_MAX)
+            tell_follower(unit, listing);
 }
 
 void
@@ -64,5 +68,5 @@ dx_unit_follow(struct dx_unit *unit, const char *uid, bool is_wanted)
     OSObjectRelease(string);
     struct dx_listing *const listing = done ? dx_listing_find(unit->supervisor, uid) : NULL;
     if (listing)
-        dx_listing_tell_followers(listing); // whoever follows it already is told again, which changes nothing
+        tell_follower(unit, listing);
 }

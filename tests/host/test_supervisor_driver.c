@@ -24,6 +24,7 @@
 #define MANY 270u      // devices of one driver at once
 #define REQUESTS 4200u // of one program, to a driver that does not answer
 #define CLAIMS 1000u   // sessions that no program has
+#define FOLLOWS 100u  // times that a driver asks for the same page
 #define CHANGES 12000u // of properties, as fast as they can be told
 #define LONG_BYTES (DX_WIRE_MAX_BYTES - 400u) // a text that just fits into a message
 
@@ -77,6 +78,13 @@ static bool
 is_called(const char *name, const char *wanted)
 {
     return strcmp(name, wanted) == 0;
+}
+
+static bool
+is_event(const struct dx_message *message, const char *wanted)
+{
+    const char *const name = dx_wire_get_string(message->body, DX_KEY_EVENT);
+    return name && is_called(name, wanted);
 }
 
 static int
@@ -135,6 +143,20 @@ tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
     if (large >= 0)
         (void)close(large);
     dx_pages_finish(&pages);
+}
+
+static void
+follow(const char *uid, unsigned times)
+{
+    for (unsigned i = 0; i < 2 * times; i++) {
+        OSDictionary *const body = event(DX_EVENT_FOLLOW);
+        set_text(body, DX_KEY_UID, uid);
+        CHECK(dx_wire_set_bool(body, "on", i % 2 == 0));
+        if (i + 1 < 2 * times)
+            send_body(body, NULL, 0); // and not the last end of it
+        else
+            OSObjectRelease(body);
+    }
 }
 
 /* One that just fits into a message. */
@@ -311,6 +333,10 @@ be_a_driver(void)
         tell_many_devices();
     else if (!is_called(name, "parts.dext"))
         tell_device(name, is_called(name, "incarnation") ? UINT32_MAX : 1, is_called(name, "long") ? LONG_BYTES : 0);
+    if (is_called(name, "follows"))
+        follow("exits", 1);
+    if (is_called(name, "insists"))
+        follow("exits", FOLLOWS);
     tell_loaded(is_called(name, "parts.dext") ? LONG_BYTES + 250u : 0,
                 is_called(name, "fails") ? kIOReturnNotReady : kIOReturnSuccess);
     if (is_called(name, "fails")) {
@@ -327,6 +353,8 @@ be_a_driver(void)
         message = receive();
         if (is_called(name, "rings") && is_operation(&message, DX_OP_JOIN))
             answer_with_ring(&message);
+        else if (is_called(name, "follows") && is_event(&message, DX_EVENT_FOLLOWED))
+            count_start();
         else if (is_called(name, "silent") && is_operation(&message, DX_OP_GET_PROPERTY))
             ; // it never answers that
         else if (dx_wire_get_string(message.body, DX_KEY_OPERATION))
@@ -570,6 +598,26 @@ a_state_that_cannot_be_given_back_keeps_no_driver_from_starting(void)
 }
 
 static void
+a_page_is_told_to_who_asks_for_it(void)
+{
+    struct caller caller;
+    begin(&caller);
+    create_cable(&caller, "exits"); // it is not opened, and so not started
+    start_device(&caller, "follows", 1);
+    wait_state(&caller, "follows", "running");
+    start_device(&caller, "insists", 2);
+    wait_state(&caller, "insists", "running");
+    const int64_t end_ms = now_ms() + 10000;
+    while (count_starts() == 0) { // here: pages that came
+        CHECK(now_ms() < end_ms);
+        sleep_ms(10);
+    }
+    sleep_ms(300);
+    CHECK_EQ(count_starts(), 1);
+    end(&caller);
+}
+
+static void
 nothing_is_started_while_the_supervisor_waits_for_drivers_to_end(void)
 {
     struct caller caller;
@@ -763,6 +811,7 @@ main(int argc, char **argv)
     RUN(a_driver_that_has_failed_is_started_by_nobody_who_leaves);
     RUN(a_driver_makes_no_sessions);
     RUN(a_state_that_cannot_be_given_back_keeps_no_driver_from_starting);
+    RUN(a_page_is_told_to_who_asks_for_it);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
