@@ -30,9 +30,50 @@
 /* What driver processes say costs as much as so many bytes would, of which there are 32 MiB in a second. */
 #define READ_BYTES 4096u // to read a message, beside its own
 #define SEND_BYTES 1024u // to pass it on
+#define NEW_DEVICE_BYTES (128u * 1024u) // to list a device that was not there, with a recorder
 #define NS_PER_BYTE 30u
 #define BUSY_NS (100 * DX_NS_PER_MS) // with one driver, at once
 #define BUSY_MOST_NS DX_NS_PER_S     // with one message, however many it goes to
+
+/* ---- how much it says ---- */
+
+void
+dx_unit_listen(void *context)
+{
+    const struct dx_unit *const unit = context;
+    if (unit->channel)
+        dx_channel_set_reading(unit->channel, true);
+}
+
+/* How many a message goes to, at most. */
+static uint64_t
+count_receivers(const struct dx_unit *unit, const OSDictionary *body)
+{
+    uint64_t count = 0;
+    if (dx_wire_get_string(body, DX_KEY_EVENT))
+        for (const struct dx_program *program = unit->supervisor->programs; program; program = program->next)
+            count += program->wants_events;
+    return count;
+}
+
+/*
+ * A driver process says at most fifty times a second how a device is.  One that says more, or that has very many to tell,
+ * waits: what it has said stays in its socket, in order, and nothing is lost.  Answers that are waited for are as many as
+ * the questions, and cost it nothing.
+ */
+static void
+charge(struct dx_unit *unit, size_t bytes, uint64_t receivers)
+{
+    const uint64_t now_ns = dx_now_ns();
+    const uint64_t cost_bytes = READ_BYTES + bytes + receivers * (SEND_BYTES + bytes);
+    const uint64_t until_ns =
+        (unit->busy_until_ns > now_ns ? unit->busy_until_ns : now_ns) + cost_bytes * NS_PER_BYTE;
+    unit->busy_until_ns = until_ns < now_ns + BUSY_MOST_NS ? until_ns : now_ns + BUSY_MOST_NS;
+    if (!unit->channel || unit->busy_until_ns - now_ns <= BUSY_NS)
+        return;
+    dx_channel_set_reading(unit->channel, false);
+    dx_loop_timer_set(unit->listen_timer, unit->busy_until_ns - now_ns - BUSY_NS / 2);
+}
 
 /* ---- load ---- */
 
@@ -289,6 +330,7 @@ take_device(struct dx_unit *unit, struct dx_message *message)
     dx_listing_set_description(listing, description);
     dx_listing_gain_driver(listing, page_fd);
     if (is_new) {
+        charge(unit, NEW_DEVICE_BYTES, 0);
         send_recorder(unit, listing);
         dx_keep_learned(unit);
     }
@@ -343,13 +385,15 @@ take_loaded(struct dx_unit *unit, const OSDictionary *body)
 {
     const kern_return_t status = (kern_return_t)dx_wire_get_number(body, DX_KEY_STATUS, kIOReturnSuccess);
     const char *const sentence = dx_wire_get_string(body, DX_KEY_ERROR);
+    if (unit->state != DX_UNIT_STARTING)
+        return; // it was told, or comes too late
     unit->is_learning = false;
     OSObjectRelease(unit->open_parts);
     unit->open_parts = copy_parts(dx_wire_get_array(body, "open"));
     if (status == kIOReturnSuccess) {
         dx_unit_loaded(unit);
         dx_keep_learned(unit);
-    } else if (unit->state == DX_UNIT_STARTING) {
+    } else {
         dx_error why;
         (void)dx_error_set(&why, status, "the driver could not be loaded: %s",
                            sentence ? sentence : dx_return_string(status));
@@ -424,44 +468,6 @@ take_request(struct dx_unit *unit, const char *operation, const OSDictionary *bo
                                dx_wire_get_number(body, "priority", 0));
     else
         (void)send_answer(unit, id, kIOReturnUnsupported, NULL, NULL);
-}
-
-void
-dx_unit_listen(void *context)
-{
-    const struct dx_unit *const unit = context;
-    if (unit->channel)
-        dx_channel_set_reading(unit->channel, true);
-}
-
-/* How many a message goes to, at most. */
-static uint64_t
-count_receivers(const struct dx_unit *unit, const OSDictionary *body)
-{
-    uint64_t count = 0;
-    if (dx_wire_get_string(body, DX_KEY_EVENT))
-        for (const struct dx_program *program = unit->supervisor->programs; program; program = program->next)
-            count += program->wants_events;
-    return count;
-}
-
-/*
- * A driver process says at most fifty times a second how a device is.  One that says more, or that has very many to tell,
- * waits: what it has said stays in its socket, in order, and nothing is lost.  Answers that are waited for are as many as
- * the questions, and cost it nothing.
- */
-static void
-charge(struct dx_unit *unit, size_t bytes, uint64_t receivers)
-{
-    const uint64_t now_ns = dx_now_ns();
-    const uint64_t cost_bytes = READ_BYTES + bytes + receivers * (SEND_BYTES + bytes);
-    const uint64_t until_ns =
-        (unit->busy_until_ns > now_ns ? unit->busy_until_ns : now_ns) + cost_bytes * NS_PER_BYTE;
-    unit->busy_until_ns = until_ns < now_ns + BUSY_MOST_NS ? until_ns : now_ns + BUSY_MOST_NS;
-    if (!unit->channel || unit->busy_until_ns - now_ns <= BUSY_NS)
-        return;
-    dx_channel_set_reading(unit->channel, false);
-    dx_loop_timer_set(unit->listen_timer, unit->busy_until_ns - now_ns - BUSY_NS / 2);
 }
 
 static void

@@ -97,6 +97,32 @@ remove_value(struct dx_supervisor *supervisor, const char *kind, const char *nam
     free(path);
 }
 
+/* ---- devices of bundles ---- */
+
+static void
+write_learned(const struct dx_unit *unit)
+{
+    OSArray *const uids = OSArrayCreate(1);
+    if (!uids)
+        return;
+    for (const struct dx_listing *listing = unit->supervisor->listings; listing; listing = listing->next) {
+        OSString *const uid = listing->unit == unit && !listing->is_gone ? OSStringCreate(listing->uid) : NULL;
+        (void)OSArraySetObject(uids, uid); // NULL is not added
+        OSObjectRelease(uid);
+    }
+    write_value(unit->supervisor, DEVICES, unit->key, uids);
+    OSObjectRelease(uids);
+}
+
+void
+dx_keep_learned(struct dx_unit *unit)
+{
+    if (unit->declared_uid || unit->usb)
+        return; // it is declared, or hardware, which is looked at
+    unit->are_devices_unkept = true;
+    dx_keep_soon(unit->supervisor);
+}
+
 /* ---- in time ---- */
 
 void
@@ -108,6 +134,9 @@ dx_keep_now(struct dx_supervisor *supervisor)
         if (unit->is_state_unkept)
             write_value(supervisor, STATES, unit->key, unit->saved_state);
         unit->is_state_unkept = false;
+        if (unit->are_devices_unkept)
+            write_learned(unit);
+        unit->are_devices_unkept = false;
     }
     for (struct dx_listing *listing = supervisor->listings; listing; listing = listing->next) {
         if (listing->unkept)
@@ -153,23 +182,6 @@ dx_keep_read_unit(struct dx_unit *unit)
     unit->saved_state = OSDynamicCast(OSDictionary, value);
     if (!unit->saved_state)
         OSObjectRelease(value);
-}
-
-/* ---- devices of bundles ---- */
-
-void
-dx_keep_learned(struct dx_unit *unit)
-{
-    OSArray *const uids = unit->declared_uid || unit->usb ? NULL : OSArrayCreate(1); // hardware is looked at
-    if (!uids)
-        return;
-    for (const struct dx_listing *listing = unit->supervisor->listings; listing; listing = listing->next) {
-        OSString *const uid = listing->unit == unit && !listing->is_gone ? OSStringCreate(listing->uid) : NULL;
-        (void)OSArraySetObject(uids, uid); // NULL is not added
-        OSObjectRelease(uid);
-    }
-    write_value(unit->supervisor, DEVICES, unit->key, uids);
-    OSObjectRelease(uids);
 }
 
 bool

@@ -73,6 +73,7 @@ struct dx_unit {
     OSArray *follows;          // UIDs of devices that its devices follow; or NULL
     OSDictionary *saved_state; // +1, or NULL
     bool is_state_unkept;
+    bool are_devices_unkept; // which ones it has
 };
 
 /* unit.c */
