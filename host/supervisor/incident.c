@@ -193,6 +193,30 @@ dx_incidents_close(struct dx_supervisor *supervisor)
 
 /* ---- our own ---- */
 
+static bool
+is_of_bundle(const OSArray *own, size_t index, const char *bundle)
+{
+    const OSDictionary *const incident = OSDynamicCast(OSDictionary, OSArrayGetObject(own, index));
+    const char *const of = incident ? dx_wire_get_string(incident, "bundle") : NULL;
+    return of && bundle && strcmp(of, bundle) == 0;
+}
+
+/* A bundle that has half of them makes room for more of its own: whatever it tells of, others' stay. */
+static void
+remove_oldest(OSArray *own, const char *bundle)
+{
+    const size_t count = OSArrayGetCount(own);
+    size_t oldest = count;
+    size_t its_count = 0;
+    for (size_t i = count; i-- > 0;) {
+        if (!is_of_bundle(own, i, bundle))
+            continue;
+        oldest = i;
+        its_count++;
+    }
+    OSArrayRemoveObject(own, its_count > MAX_OWN / 2 ? oldest : 0);
+}
+
 static void
 add_own(const struct dx_unit *unit, const struct dx_listing *listing, const char *cause, const char *text)
 {
@@ -205,7 +229,7 @@ add_own(const struct dx_unit *unit, const struct dx_listing *listing, const char
                       OSDictionarySetStringValue(incident, "text", text);
     OSArray *const own = supervisor->incidents->own;
     if (done && OSArraySetObject(own, incident) && OSArrayGetCount(own) > MAX_OWN)
-        OSArrayRemoveObject(own, 0);
+        remove_oldest(own, unit->identifier);
     OSObjectRelease(incident);
     supervisor->incidents->is_unkept = true;
     dx_keep_soon(supervisor);

@@ -25,6 +25,7 @@
 #define REQUESTS 4200u // of one program, to a driver that does not answer
 #define CLAIMS 1000u   // sessions that no program has
 #define FOLLOWS 100u  // times that a driver asks for the same page
+#define INCIDENTS 400u // that one driver tells of
 #define CHANGES 12000u // of properties, as fast as they can be told
 #define LONG_BYTES (DX_WIRE_MAX_BYTES - 400u) // a text that just fits into a message
 
@@ -143,6 +144,17 @@ tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
     if (large >= 0)
         (void)close(large);
     dx_pages_finish(&pages);
+}
+
+static void
+tell_incidents(void)
+{
+    for (unsigned i = 0; i < INCIDENTS; i++) {
+        OSDictionary *const body = event(DX_EVENT_INCIDENT);
+        set_text(body, "cause", "driver");
+        set_text(body, "text", "it says so");
+        send_body(body, NULL, 0);
+    }
 }
 
 static void
@@ -333,6 +345,8 @@ be_a_driver(void)
         tell_many_devices();
     else if (!is_called(name, "parts.dext"))
         tell_device(name, is_called(name, "incarnation") ? UINT32_MAX : 1, is_called(name, "long") ? LONG_BYTES : 0);
+    if (is_called(name, "complains.dext"))
+        tell_incidents();
     if (is_called(name, "follows"))
         follow("exits", 1);
     if (is_called(name, "insists"))
@@ -349,8 +363,10 @@ be_a_driver(void)
         ask_for_priorities();
     if (is_called(name, "floods"))
         tell_properties(name);
-    for (unsigned refused = 0;;) { // it knows no request, and never quits
+    for (unsigned refused = 0;;) { // it knows hardly any request
         message = receive();
+        if (is_operation(&message, DX_OP_QUIT) && !is_called(name, "hangs") && !is_called(name, "fails"))
+            _exit(0);
         if (is_called(name, "rings") && is_operation(&message, DX_OP_JOIN))
             answer_with_ring(&message);
         else if (is_called(name, "follows") && is_event(&message, DX_EVENT_FOLLOWED))
@@ -688,6 +704,39 @@ count_recordings(void)
     return count;
 }
 
+static unsigned
+count_incidents(struct caller *caller, const char *text)
+{
+    struct dx_message answer;
+    unsigned count = 0;
+    CHECK_EQ(ask(caller, request(DX_OP_INCIDENTS), NULL, 0, &answer), kIOReturnSuccess);
+    const OSArray *const incidents = dx_wire_get_array(answer.body, "incidents");
+    for (size_t i = 0; i < OSArrayGetCount(incidents); i++) {
+        const char *const found = dx_wire_get_string(OSArrayGetObject(incidents, i), "text");
+        count += found && strstr(found, text);
+    }
+    dx_message_finish(&answer);
+    return count;
+}
+
+static void
+incidents_of_one_driver_leave_those_of_others(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "hangs", 1);
+    wait_state(&caller, "hangs", "running");
+    CHECK_EQ(kill((pid_t)describe_number(&caller, "hangs", "pid"), SIGKILL), 0);
+    while (describe_number(&caller, "hangs", "restarts") == 0)
+        sleep_ms(10);
+    CHECK_EQ(count_incidents(&caller, "SIGKILL"), 1);
+    approve_bundle(&caller, "complains");
+    machine_wait_said(&machine, "bundle-org.dextral.test.complains-Faulty: runs as process");
+    CHECK_EQ(count_incidents(&caller, "SIGKILL"), 1); // the oldest
+    CHECK(count_incidents(&caller, "it says so") >= 100);
+    end(&caller);
+}
+
 static void
 devices_of_a_driver_are_bounded(void)
 {
@@ -816,6 +865,7 @@ main(int argc, char **argv)
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
     RUN(a_name_that_is_too_long_keeps_nobody_from_the_drivers);
+    RUN(incidents_of_one_driver_leave_those_of_others);
     RUN(devices_of_a_driver_are_bounded);
     RUN(a_page_that_is_too_large_is_refused);
     RUN(devices_that_come_and_go_do_not_fill_the_machine);
