@@ -24,6 +24,7 @@
 #define MAX_SAID 16u     // lines about devices of one driver process that are not listed
 #define MAX_BEFORE 32u   // devices that `load` tells of: each takes a descriptor
 #define RECOVERY_NS (10 * DX_NS_PER_S) // to tell of its devices, after it has connected again
+#define MAX_FDS 1u       // of a message: a page, a ring or a memory
 #define MAX_PARTS 16u    // of the sandbox
 #define MAX_PAGE_BYTES (64u * 1024u) // of a device page, of a later version too
 
@@ -489,6 +490,9 @@ channel_message(void *context, struct dx_channel *channel, struct dx_message *me
     (void)channel;
     struct dx_unit *const unit = context;
     const bool is_answer = unit->said_hello && OSDictionaryGetObject(message->body, DX_KEY_ANSWER);
+    /* The others would fill the queues of those to whom it is passed on. */
+    while (message->fd_count > MAX_FDS)
+        close(message->fds[--message->fd_count]);
     if (is_answer && dx_unit_take_answer(unit, message))
         return;
     charge(unit, message->bytes, count_receivers(unit, message->body));

@@ -143,8 +143,7 @@ pass_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const struct d
 {
     (void)unit;
     OSDictionary *const body = answer ? OSDictionaryCreateWithDictionary(answer->body) : NULL;
-    dx_answer(supervisor, context->ticket, status, sentence, body, body ? answer->fds : NULL,
-              body ? answer->fd_count : 0);
+    dx_answer(supervisor, context->ticket, status, sentence, body, NULL, 0);
 }
 
 static void

@@ -136,7 +136,7 @@ dx_user_client_complete(struct dx_unit *unit, struct dx_message *message)
             continue;
         struct dx_program *const program = dx_program_find(unit->supervisor, client->program);
         if (program && OSDictionarySetUInt64Value(message->body, "connection", client->number))
-            dx_program_tell(program, message->body, message->fds, message->fd_count);
+            dx_program_tell(program, message->body, NULL, 0);
         return;
     }
 }

@@ -49,12 +49,18 @@ send_body(OSDictionary *body, const int *fds, uint32_t fd_count)
 }
 
 static void
-answer(const struct dx_message *message, kern_return_t status)
+answer_with(const struct dx_message *message, kern_return_t status, const int *fds, uint32_t fd_count)
 {
     OSDictionary *const body = OSDictionaryCreate(2);
     set_number(body, DX_KEY_ANSWER, dx_wire_get_number(message->body, DX_KEY_ID, 0));
     set_number(body, DX_KEY_STATUS, (uint32_t)status);
-    send_body(body, NULL, 0);
+    send_body(body, fds, fd_count);
+}
+
+static void
+answer(const struct dx_message *message, kern_return_t status)
+{
+    answer_with(message, status, NULL, 0);
 }
 
 static OSDictionary *
@@ -373,6 +379,8 @@ be_a_driver(void)
             count_start();
         else if (is_called(name, "silent") && is_operation(&message, DX_OP_GET_PROPERTY))
             ; // it never answers that
+        else if (is_called(name, "stuffs") && is_operation(&message, DX_OP_GET_PROPERTY))
+            answer_with(&message, kIOReturnSuccess, (const int[]){0, 0, 0}, 3);
         else if (dx_wire_get_string(message.body, DX_KEY_OPERATION))
             answer(&message, kIOReturnUnsupported);
         else if (dx_wire_get_number(message.body, DX_KEY_STATUS, kIOReturnSuccess) != kIOReturnSuccess)
@@ -634,6 +642,20 @@ a_page_is_told_to_who_asks_for_it(void)
 }
 
 static void
+descriptors_that_nobody_asked_for_reach_nobody(void)
+{
+    struct caller caller;
+    struct dx_message told;
+    begin(&caller);
+    start_device(&caller, "stuffs", 1);
+    wait_state(&caller, "stuffs", "running");
+    CHECK_EQ(ask(&caller, request_about(DX_OP_GET_PROPERTY, "stuffs"), NULL, 0, &told), kIOReturnSuccess);
+    CHECK_EQ(told.fd_count, 0);
+    dx_message_finish(&told);
+    end(&caller);
+}
+
+static void
 nothing_is_started_while_the_supervisor_waits_for_drivers_to_end(void)
 {
     struct caller caller;
@@ -861,6 +883,7 @@ main(int argc, char **argv)
     RUN(a_driver_makes_no_sessions);
     RUN(a_state_that_cannot_be_given_back_keeps_no_driver_from_starting);
     RUN(a_page_is_told_to_who_asks_for_it);
+    RUN(descriptors_that_nobody_asked_for_reach_nobody);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
     RUN(a_token_is_good_for_its_process_alone);
 #ifdef HAS_BUNDLES
