@@ -31,7 +31,6 @@
 /* What driver processes say costs as much as so many bytes would, of which there are 32 MiB in a second. */
 #define READ_BYTES 4096u // to read a message, beside its own
 #define SEND_BYTES 1024u // to pass it on
-#define NEW_DEVICE_BYTES (128u * 1024u) // to list a device that was not there, with a recorder
 #define NS_PER_BYTE 30u
 #define BUSY_NS (100 * DX_NS_PER_MS) // with one driver, at once
 #define BUSY_MOST_NS DX_NS_PER_S     // with one message, however many it goes to
@@ -46,15 +45,34 @@ dx_unit_listen(void *context)
         dx_channel_set_reading(unit->channel, true);
 }
 
-/* How many a message goes to, at most. */
+/* What is done because of a message, beside reading it and passing it on. */
 static uint64_t
-count_receivers(const struct dx_unit *unit, const OSDictionary *body)
+extra_cost(const char *event)
 {
-    uint64_t count = 0;
-    if (dx_wire_get_string(body, DX_KEY_EVENT))
-        for (const struct dx_program *program = unit->supervisor->programs; program; program = program->next)
-            count += program->wants_events;
-    return count;
+    static const struct {
+        const char *event;
+        uint64_t bytes;
+    } costs[] = {
+        {DX_EVENT_DEVICE, 128 * 1024},   // its recorder is made, sessions and followers are told
+        {DX_EVENT_CUT_OFF, 16 * 1024},   // a session joins again
+        {DX_EVENT_FOLLOW, 16 * 1024},    // a page is sent
+        {DX_EVENT_INCIDENT, 16 * 1024},  // it is logged, and kept
+    };
+    for (size_t i = 0; i < sizeof costs / sizeof costs[0]; i++)
+        if (strcmp(costs[i].event, event) == 0)
+            return costs[i].bytes;
+    return 0;
+}
+
+static uint64_t
+cost_of(const struct dx_unit *unit, const struct dx_message *message)
+{
+    const char *const event = dx_wire_get_string(message->body, DX_KEY_EVENT);
+    uint64_t receivers = 0; // at most
+    for (const struct dx_program *program = unit->supervisor->programs; event && program; program = program->next)
+        receivers += program->wants_events;
+    return READ_BYTES + message->bytes + receivers * (SEND_BYTES + message->bytes) +
+           (event ? extra_cost(event) : 0);
 }
 
 /*
@@ -63,10 +81,9 @@ count_receivers(const struct dx_unit *unit, const OSDictionary *body)
  * the questions, and cost it nothing.
  */
 static void
-charge(struct dx_unit *unit, size_t bytes, uint64_t receivers)
+charge(struct dx_unit *unit, uint64_t cost_bytes)
 {
     const uint64_t now_ns = dx_now_ns();
-    const uint64_t cost_bytes = READ_BYTES + bytes + receivers * (SEND_BYTES + bytes);
     const uint64_t until_ns =
         (unit->busy_until_ns > now_ns ? unit->busy_until_ns : now_ns) + cost_bytes * NS_PER_BYTE;
     unit->busy_until_ns = until_ns < now_ns + BUSY_MOST_NS ? until_ns : now_ns + BUSY_MOST_NS;
@@ -331,7 +348,6 @@ take_device(struct dx_unit *unit, struct dx_message *message)
     dx_listing_set_description(listing, description);
     dx_listing_gain_driver(listing, page_fd);
     if (is_new) {
-        charge(unit, NEW_DEVICE_BYTES, 0);
         send_recorder(unit, listing);
         dx_keep_learned(unit);
     }
@@ -495,7 +511,7 @@ channel_message(void *context, struct dx_channel *channel, struct dx_message *me
         close(message->fds[--message->fd_count]);
     if (is_answer && dx_unit_take_answer(unit, message))
         return;
-    charge(unit, message->bytes, count_receivers(unit, message->body));
+    charge(unit, cost_of(unit, message));
     if (!is_answer)
         handle_message(unit, message);
 }
