@@ -322,10 +322,22 @@ add_hardware(const struct dx_unit *unit, OSDictionary *description)
     return OSDictionarySetStringValue(description, DX_KEY_HARDWARE, text);
 }
 
+/* What the driver says of what only we know: some of it is said below under conditions. */
+static void
+remove_own_keys(OSDictionary *description)
+{
+    static const char *const keys[] = {DX_KEY_BUNDLE, DX_KEY_VERSION,  DX_KEY_KIND,        DX_KEY_OPTIONS,
+                                       DX_KEY_WHY,    DX_KEY_HARDWARE, DX_KEY_PID,         DX_KEY_INCARNATION,
+                                       "more-sessions"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        OSDictionaryRemoveObject(description, keys[i]);
+}
+
 bool
 dx_listing_complete(const struct dx_listing *listing, OSDictionary *description, bool with_sessions)
 {
     const struct dx_unit *const unit = listing->unit;
+    remove_own_keys(description);
     bool done = OSDictionarySetStringValue(description, DX_KEY_UID, listing->uid) &&
                 OSDictionarySetStringValue(description, DX_KEY_STATE, dx_unit_state_name(unit)) &&
                 OSDictionarySetUInt64Value(description, DX_KEY_RESTARTS, unit->restarts) &&

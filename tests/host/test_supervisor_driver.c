@@ -137,6 +137,8 @@ tell_device(const char *uid, uint64_t incarnation, size_t description_bytes)
         }
         CHECK(dx_wire_take(body, "sessions", numbers));
     }
+    set_text(description, "why", "it says so");
+    set_text(description, "hardware", "it says so");
     describe_stream(description, "inputs");
     describe_stream(description, "outputs");
     if (description_bytes) {
@@ -593,6 +595,21 @@ a_driver_that_has_failed_is_started_by_nobody_who_leaves(void)
 }
 
 static void
+what_only_the_supervisor_knows_is_not_the_drivers_to_say(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "says", 1);
+    wait_state(&caller, "says", "running");
+    OSDictionary *const description = describe(&caller, "says");
+    CHECK(dx_wire_get_array(description, "inputs")); // it is the driver's
+    CHECK(!OSDictionaryGetObject(description, "why"));
+    CHECK(!OSDictionaryGetObject(description, "hardware"));
+    OSObjectRelease(description);
+    end(&caller);
+}
+
+static void
 a_driver_makes_no_sessions(void)
 {
     struct caller caller;
@@ -880,6 +897,7 @@ main(int argc, char **argv)
     RUN(input_rings_of_a_driver_are_bounded);
     RUN(requests_of_one_program_that_wait_keep_nobody_else_from_asking);
     RUN(a_driver_that_has_failed_is_started_by_nobody_who_leaves);
+    RUN(what_only_the_supervisor_knows_is_not_the_drivers_to_say);
     RUN(a_driver_makes_no_sessions);
     RUN(a_state_that_cannot_be_given_back_keeps_no_driver_from_starting);
     RUN(a_page_is_told_to_who_asks_for_it);
