@@ -213,6 +213,7 @@ dx_listing_lose_driver(struct dx_listing *listing)
 {
     listing->has_driver = false;
     dx_listing_keep_line(listing);
+    dx_listing_cut_recording(listing);
     if (listing->page_fd >= 0)
         close(listing->page_fd);
     listing->page_fd = -1;

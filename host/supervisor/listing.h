@@ -130,6 +130,9 @@ void dx_listing_find_recorder(struct dx_listing *listing);
 /** A descriptor of it that can only be read, the caller's to close(); -1 where there is none. */
 int dx_listing_reopen_recorder(const struct dx_listing *listing);
 
+/** Its driver has gone: what that added behind the recording's end is memory that nobody gives back. */
+void dx_listing_cut_recording(const struct dx_listing *listing);
+
 /** Removes the file. */
 void dx_listing_forget_recording(const struct dx_listing *listing);
 

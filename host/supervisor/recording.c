@@ -140,6 +140,16 @@ dx_listing_find_recorder(struct dx_listing *listing)
     free(path);
 }
 
+void
+dx_listing_cut_recording(const struct dx_listing *listing)
+{
+    struct stat status;
+    const off_t bytes = (off_t)dx_recorder_bytes();
+    if (listing->recorder_fd >= 0 && fstat(listing->recorder_fd, &status) == 0 && status.st_size > bytes)
+        dx_log("%s: its driver had made its recording longer: %s", listing->uid,
+               ftruncate(listing->recorder_fd, bytes) == 0 ? "cut" : strerror(errno));
+}
+
 int
 dx_listing_reopen_recorder(const struct dx_listing *listing)
 {

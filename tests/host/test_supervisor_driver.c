@@ -2,6 +2,7 @@
 // Driver processes that are hostile, or broken: this program plays them, and the supervisor is a real one.  What each does
 // goes by the UID of its device, or by the name of its bundle.
 
+#include "audio/recorder.h"
 #include "tests/host/supervisor_rig.h"
 
 #include <dirent.h>
@@ -367,6 +368,10 @@ be_a_driver(void)
     }
     if (is_called(name, "cuts"))
         cut(recorder);
+    if (is_called(name, "grows")) {
+        CHECK_EQ(ftruncate(recorder, 1 << 30), 0);
+        count_start();
+    }
     if (is_called(name, "asks"))
         ask_for_priorities();
     if (is_called(name, "floods"))
@@ -591,6 +596,26 @@ a_driver_that_has_failed_is_started_by_nobody_who_leaves(void)
     CHECK_EQ(strcmp(dx_wire_get_string(description, "state"), "failed"), 0);
     OSObjectRelease(description);
     CHECK_EQ(count_starts(), 1);
+    end(&caller);
+}
+
+static void
+a_recording_that_a_driver_made_longer_is_cut_when_it_has_gone(void)
+{
+    struct caller caller;
+    struct stat status;
+    char path[128];
+    begin(&caller);
+    (void)snprintf(path, sizeof path, "%s/run/recordings/grows.recording", machine.folder);
+    start_device(&caller, "grows", 1);
+    while (count_starts() == 0) // it has done so
+        sleep_ms(5);
+    CHECK_EQ(stat(path, &status), 0);
+    CHECK_EQ(status.st_size, 1 << 30);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_CLOSE, 1), NULL, 0, NULL), kIOReturnSuccess);
+    wait_state(&caller, "grows", "idle");
+    CHECK_EQ(stat(path, &status), 0);
+    CHECK_EQ((size_t)status.st_size, dx_recorder_bytes());
     end(&caller);
 }
 
@@ -897,6 +922,7 @@ main(int argc, char **argv)
     RUN(input_rings_of_a_driver_are_bounded);
     RUN(requests_of_one_program_that_wait_keep_nobody_else_from_asking);
     RUN(a_driver_that_has_failed_is_started_by_nobody_who_leaves);
+    RUN(a_recording_that_a_driver_made_longer_is_cut_when_it_has_gone);
     RUN(what_only_the_supervisor_knows_is_not_the_drivers_to_say);
     RUN(a_driver_makes_no_sessions);
     RUN(a_state_that_cannot_be_given_back_keeps_no_driver_from_starting);
