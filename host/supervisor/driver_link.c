@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define MAX_DEVICES 256u // of one driver; a sentence below names the number
@@ -247,6 +248,17 @@ count_listings(const struct dx_unit *unit)
     return count;
 }
 
+/* Without a descriptor for what they send, programs and other drivers could not even be heard. */
+static bool
+has_descriptors(const struct dx_supervisor *supervisor)
+{
+    struct rlimit files;
+    uint64_t count = 0;
+    for (const struct dx_listing *listing = supervisor->listings; listing; listing = listing->next)
+        count += (listing->page_fd >= 0) + (listing->recorder_fd >= 0);
+    return getrlimit(RLIMIT_NOFILE, &files) != 0 || count + 2 <= files.rlim_cur / 4;
+}
+
 /* Plugged in at another port, where its driver knows it again by what the supervisor does not see. */
 static bool
 is_device_of_unplugged(const struct dx_listing *listing, const struct dx_unit *unit)
@@ -279,6 +291,8 @@ find_or_create_listing(struct dx_unit *unit, const char *uid, const OSDictionary
         why = "it was declared for another one";
     else if (count_listings(unit) >= MAX_DEVICES)
         why = "it has 256 devices, and no more are allowed";
+    else if (!has_descriptors(unit->supervisor))
+        why = "devices have a quarter of the descriptors that dextrald may have (LimitNOFILE=)";
     else if (!(listing = dx_listing_create(unit->supervisor, unit, uid, description)))
         why = "its description is too long, there are too many devices, or there is no memory";
     if (why)

@@ -815,6 +815,26 @@ devices_of_a_driver_are_bounded(void)
 }
 
 static void
+devices_of_a_driver_leave_descriptors_to_others(void)
+{
+    struct caller caller;
+    begin(&caller);
+    caller_close(&caller);
+    CHECK_EQ(machine_end(&machine, SIGTERM), 0);
+    machine.most_descriptors = 256;
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "test");
+    approve_bundle(&caller, "many");
+    machine_wait_said(&machine, "runs as process");
+    expect_driver(&caller, "many", "why", "a quarter of the descriptors");
+    CHECK(is_in_list(&caller, "many31"));
+    CHECK(!is_in_list(&caller, "many32"));
+    start_device(&caller, "another", 1);
+    wait_state(&caller, "another", "running");
+    end(&caller);
+}
+
+static void
 a_page_that_is_too_large_is_refused(void)
 {
     struct caller caller;
@@ -934,6 +954,7 @@ main(int argc, char **argv)
     RUN(a_name_that_is_too_long_keeps_nobody_from_the_drivers);
     RUN(incidents_of_one_driver_leave_those_of_others);
     RUN(devices_of_a_driver_are_bounded);
+    RUN(devices_of_a_driver_leave_descriptors_to_others);
     RUN(a_page_that_is_too_large_is_refused);
     RUN(devices_that_come_and_go_do_not_fill_the_machine);
 #endif
