@@ -135,7 +135,8 @@ check_room(const struct dx_unit *unit, uint64_t program, uint32_t fd_count, dx_e
     }
     if (program && (calls >= MAX_PROGRAM_CALLS || fds > MAX_PROGRAM_FDS))
         return dx_error_set(error, kIOReturnNoResources,
-                            "the driver has not answered %u requests of this program, and no more may wait", calls);
+                            "the driver has not answered %u requests of this program, and no more may wait",
+                            calls);
     if (all_calls >= MAX_CALLS || all_fds > MAX_WAITING_FDS)
         return dx_error_set(error, kIOReturnNoResources,
                             "the driver has not answered %u requests, and no more may wait", all_calls);

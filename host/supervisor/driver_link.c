@@ -21,13 +21,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define MAX_DEVICES 256u // of one driver; a sentence below names the number
-#define MAX_SAID 16u     // lines about devices of one driver process that are not listed
-#define MAX_BEFORE 32u   // devices that `load` tells of: each takes a descriptor
+#define MAX_DEVICES 256u               // of one driver; a sentence below names the number
+#define MAX_SAID 16u                   // lines about devices of one driver process that are not listed
+#define MAX_BEFORE 32u                 // devices that `load` tells of: each takes a descriptor
+#define MAX_FDS 1u                     // of a message: a page, a ring or a memory
+#define MAX_PARTS 16u                  // of the sandbox
+#define MAX_PAGE_BYTES (64u * 1024u)   // of a device page, of a later version too
 #define RECOVERY_NS (10 * DX_NS_PER_S) // to tell of its devices, after it has connected again
-#define MAX_FDS 1u       // of a message: a page, a ring or a memory
-#define MAX_PARTS 16u    // of the sandbox
-#define MAX_PAGE_BYTES (64u * 1024u) // of a device page, of a later version too
 
 /* What driver processes say costs as much as so many bytes would, of which there are 32 MiB in a second. */
 #define READ_BYTES 4096u // to read a message, beside its own
@@ -77,9 +77,9 @@ cost_of(const struct dx_unit *unit, const struct dx_message *message)
 }
 
 /*
- * A driver process says at most fifty times a second how a device is.  One that says more, or that has very many to tell,
- * waits: what it has said stays in its socket, in order, and nothing is lost.  Answers that are waited for are as many as
- * the questions, and cost it nothing.
+ * A driver process says at most fifty times a second how a device is.  One that says more, or that has very many to
+ * tell, waits: what it has said stays in its socket, in order, and nothing is lost.  Answers that are waited for are
+ * as many as the questions, and cost it nothing.
  */
 static void
 charge(struct dx_unit *unit, uint64_t cost_bytes)

@@ -230,8 +230,9 @@ still_holds(const struct dx_listing *listing, const OSDictionary *description)
 OSDictionary *
 dx_keep_read_description(const struct dx_listing *listing)
 {
-    OSObjectPtr const value = listing->unkept ? OSDictionaryCreateWithDictionary(listing->unkept)
-                                              : read_value(listing->supervisor, DX_KEEP_DESCRIPTIONS, listing->uid);
+    OSObjectPtr const value = listing->unkept
+                                  ? OSDictionaryCreateWithDictionary(listing->unkept)
+                                  : read_value(listing->supervisor, DX_KEEP_DESCRIPTIONS, listing->uid);
     OSDictionary *const description = OSDynamicCast(OSDictionary, value);
     if (description && still_holds(listing, description))
         return description;

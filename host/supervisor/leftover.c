@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What devices leave behind that are no more, so that they are known again when they come back: the newest of it stays.
+// What devices leave behind that are no more, so that they are known when they come back: the newest of it stays.
 
 #include "host/supervisor/keep.h"
 

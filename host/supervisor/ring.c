@@ -34,7 +34,8 @@ check_room(const struct dx_unit *unit, uint64_t bytes, dx_error *error)
     }
     if (count >= MAX_RINGS)
         return dx_error_set(error, kIOReturnNoResources,
-                            "its driver has %u input rings in the hands of programs, and no more are allowed", count);
+                            "its driver has %u input rings in the hands of programs, and no more are allowed",
+                            count);
     if (sum_bytes > MAX_RING_BYTES)
         return dx_error_set(error, kIOReturnNoResources,
                             "its driver's input rings would take %llu MiB, and %llu are allowed",

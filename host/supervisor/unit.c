@@ -114,8 +114,9 @@ dx_unit_create(struct dx_supervisor *supervisor, const char *key, const char *id
     unit->listen_timer = dx_loop_timer_create(supervisor->loop, dx_unit_listen, unit);
     unit->next = supervisor->units;
     supervisor->units = unit;
-    if (!unit->timer || !unit->listen_timer || !copy_text(&unit->key, key) || !copy_text(&unit->identifier, identifier) ||
-        !copy_text(&unit->personality, personality) || !copy_text(&unit->declared_uid, declared_uid)) {
+    if (!unit->timer || !unit->listen_timer || !copy_text(&unit->key, key) ||
+        !copy_text(&unit->identifier, identifier) || !copy_text(&unit->personality, personality) ||
+        !copy_text(&unit->declared_uid, declared_uid)) {
         dx_unit_release(unit);
         return NULL;
     }
