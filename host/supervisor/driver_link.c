@@ -530,11 +530,24 @@ channel_message(void *context, struct dx_channel *channel, struct dx_message *me
         handle_message(unit, message);
 }
 
+void
+dx_unit_hear_out(struct dx_unit *unit)
+{
+    struct dx_message message;
+    while (unit->channel && dx_wire_receive(dx_channel_socket(unit->channel), &message) == 1) {
+        const char *const event = dx_wire_get_string(message.body, DX_KEY_EVENT);
+        if (unit->said_hello && event && strcmp(event, DX_EVENT_SAVED_STATE) == 0)
+            dx_keep_state(unit, dx_wire_get_dictionary(message.body, "state"));
+        dx_message_finish(&message);
+    }
+}
+
 /* A process without a connection is of no use: it ends, or is ended. */
 static void
 channel_closed(void *context, struct dx_channel *channel, int reason)
 {
     struct dx_unit *const unit = context;
+    dx_unit_hear_out(unit); // it was perhaps not listened to
     dx_channel_destroy(channel);
     unit->channel = NULL;
     if (reason == 0)

@@ -395,6 +395,7 @@ dx_unit_ended(struct dx_unit *unit, const char *how)
     if (!has_failed)
         unit->why.message[0] = '\0';
 
+    dx_unit_hear_out(unit);
     dx_channel_destroy(unit->channel);
     unit->channel = NULL;
     dx_loop_timer_clear(unit->timer);

@@ -145,6 +145,9 @@ void dx_registry_read(struct dx_supervisor *supervisor);
 /** Makes the channel of a unit.  @param socket  taken. */
 bool dx_unit_connect(struct dx_unit *unit, int socket);
 
+/** Its connection or process has ended: of what it had said last, and nobody has read, its saved state is kept. */
+void dx_unit_hear_out(struct dx_unit *unit);
+
 /** Called by unit->listen_timer: it was not listened to for a while, as it had said too much. */
 void dx_unit_listen(void *unit);
 

@@ -180,13 +180,12 @@ follow(const char *uid, unsigned times)
     }
 }
 
-/* One that just fits into a message. */
 static void
-tell_state(void)
+tell_state(size_t bytes)
 {
     OSDictionary *const body = event(DX_EVENT_SAVED_STATE);
     OSDictionary *const state = OSDictionaryCreate(1);
-    char *const text = make_text(LONG_BYTES);
+    char *const text = make_text(bytes);
     set_text(state, "text", text);
     CHECK(dx_wire_take(body, "state", state));
     send_body(body, NULL, 0);
@@ -278,9 +277,9 @@ tell_many_devices(void)
 }
 
 static void
-tell_properties(const char *uid)
+tell_properties(const char *uid, unsigned count)
 {
-    for (unsigned i = 0; i < CHANGES; i++) {
+    for (unsigned i = 0; i < count; i++) {
         OSDictionary *const body = event(DX_EVENT_PROPERTIES);
         set_text(body, DX_KEY_UID, uid);
         set_number(body, "object", i);
@@ -343,9 +342,11 @@ be_a_driver(void)
         count_start();
         _exit(9);
     }
+    if (is_called(name, "last") && dx_wire_get_dictionary(message.body, "saved-state"))
+        count_start();
     if (is_called(name, "saves")) {
         count_start();
-        tell_state();
+        tell_state(LONG_BYTES); // it just fits into a message
     }
     answer(&message, kIOReturnSuccess);
     if (is_called(name, "passes.dext"))
@@ -375,9 +376,13 @@ be_a_driver(void)
     if (is_called(name, "asks"))
         ask_for_priorities();
     if (is_called(name, "floods"))
-        tell_properties(name);
+        tell_properties(name, CHANGES);
     for (unsigned refused = 0;;) { // it knows hardly any request
         message = receive();
+        if (is_operation(&message, DX_OP_QUIT) && is_called(name, "last")) {
+            tell_properties(name, CHANGES / 10); // enough not to be listened to for a while
+            tell_state(10);
+        }
         if (is_operation(&message, DX_OP_QUIT) && !is_called(name, "hangs") && !is_called(name, "fails"))
             _exit(0);
         if (is_called(name, "rings") && is_operation(&message, DX_OP_JOIN))
@@ -664,6 +669,22 @@ a_state_that_cannot_be_given_back_keeps_no_driver_from_starting(void)
 }
 
 static void
+what_a_driver_saves_at_its_end_is_kept(void)
+{
+    struct caller caller;
+    begin(&caller);
+    start_device(&caller, "last", 1);
+    wait_state(&caller, "last", "running");
+    CHECK_EQ(ask(&caller, request_of(DX_OP_CLOSE, 1), NULL, 0, NULL), kIOReturnSuccess);
+    wait_state(&caller, "last", "idle");
+    OSDictionary *const body = request_about(DX_OP_DESCRIBE, "last");
+    CHECK(dx_wire_set_bool(body, "fresh", true)); // by a driver, which is started
+    CHECK_EQ(ask(&caller, body, NULL, 0, NULL), kIOReturnUnsupported);
+    CHECK_EQ(count_starts(), 1); // it was given what the first one saved
+    end(&caller);
+}
+
+static void
 a_page_is_told_to_who_asks_for_it(void)
 {
     struct caller caller;
@@ -946,6 +967,7 @@ main(int argc, char **argv)
     RUN(what_only_the_supervisor_knows_is_not_the_drivers_to_say);
     RUN(a_driver_makes_no_sessions);
     RUN(a_state_that_cannot_be_given_back_keeps_no_driver_from_starting);
+    RUN(what_a_driver_saves_at_its_end_is_kept);
     RUN(a_page_is_told_to_who_asks_for_it);
     RUN(descriptors_that_nobody_asked_for_reach_nobody);
     RUN(nothing_is_started_while_the_supervisor_waits_for_drivers_to_end);
