@@ -286,21 +286,36 @@ dx_alsa_stream_get_position(struct dx_alsa_stream *stream, uint64_t application,
     return result;
 }
 
-/* Frames between where the program is and what is heard, or was recorded, at this moment; without the device's latency. */
+/* What the device declares, in the program's frames. */
 static double
-find_distance(const struct dx_alsa_stream *stream, uint64_t now)
+find_latency(const struct dx_alsa_stream *stream)
+{
+    const dx_device *const device = stream->device;
+    const struct dx_stream_shape *const shape = stream->setup.is_capture
+                                                    ? &device->input_shapes[stream->setup.stream]
+                                                    : &device->output_shapes[stream->setup.stream];
+    const double latency = atomic_load_explicit(&shape->latency_frames, memory_order_relaxed);
+    return latency * stream->program.rate_hz / stream->side.rate_hz;
+}
+
+/* Frames between where the program is and what is heard, or was recorded, at this moment. */
+static double
+find_delay(const struct dx_alsa_stream *stream, uint64_t now)
 {
     const struct dx_timeline_page *const page = &stream->page;
     const double ratio = (double)stream->side.rate_hz / stream->program.rate_hz;
     const double ahead = (double)(int64_t)(stream->application - stream->position);
-    const double lateness = dx_alsa_time_lateness(stream);
+    const double lateness = dx_alsa_time_lateness(stream) + find_latency(stream);
     if (dx_alsa_time_is_moving(stream)) {
         const double since = (double)(int64_t)(stream->application - stream->segment.frame);
         const double there =
             ((double)stream->segment.time - dx_timeline_page_position(page, now)) / ratio + since;
         return (stream->setup.is_capture ? -there : there) + lateness;
     }
-    return stream->setup.is_capture ? -ahead
+    /* As a sound card that has not begun: what an empty buffer tells, some programs take off all later delays. */
+    if (stream->state == DX_ALSA_STATE_PREPARED)
+        return stream->setup.is_capture ? 0.0 : ahead;
+    return stream->setup.is_capture ? -ahead + lateness
                                     : ahead + (2.0 * page->io_frames + page->output_safety) / ratio + lateness;
 }
 
@@ -311,15 +326,8 @@ dx_alsa_stream_get_delay(struct dx_alsa_stream *stream, uint64_t application, in
     take_application(stream, application);
     dx_alsa_time_refresh(stream);
     const int r = stream->state == DX_ALSA_STATE_GONE ? -ENODEV : stream->state == DX_ALSA_STATE_XRUN ? -EPIPE : 0;
-    if (r == 0) {
-        const dx_device *const device = stream->device;
-        const struct dx_stream_shape *const shape =
-            stream->setup.is_capture ? &device->input_shapes[stream->setup.stream]
-                                     : &device->output_shapes[stream->setup.stream];
-        const double latency = atomic_load_explicit(&shape->latency_frames, memory_order_relaxed);
-        *ret_frames = llround(find_distance(stream, dx_clock_now_ns(stream->clock)) +
-                              latency * stream->program.rate_hz / stream->side.rate_hz);
-    }
+    if (r == 0)
+        *ret_frames = llround(find_delay(stream, dx_clock_now_ns(stream->clock)));
     pthread_mutex_unlock(&stream->lock);
     return r;
 }

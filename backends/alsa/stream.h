@@ -89,7 +89,7 @@ void dx_alsa_stream_resume(struct dx_alsa_stream *stream, uint64_t application);
  */
 int64_t dx_alsa_stream_get_position(struct dx_alsa_stream *stream, uint64_t application, uint64_t last, bool draining);
 
-/** Frames until one written now is heard, or since one read now was; -EPIPE, -ENODEV. */
+/** Frames until one written now is heard, or since one read now was; before a start what is written.  -EPIPE, -ENODEV. */
 int dx_alsa_stream_get_delay(struct dx_alsa_stream *stream, uint64_t application, int64_t *ret_frames);
 
 /** Puts frames at `application`; what was there, and everything after, is forgotten. */

@@ -552,6 +552,20 @@ a_poll_for_frames_to_read_ends_when_they_are_there(void)
 }
 
 static void
+before_a_start_the_delay_is_what_is_written(void)
+{
+    snd_pcm_sframes_t delay = -1;
+    snd_pcm_t *const pcm = open_player(0);
+    wait_for_io(true);
+    CHECK_ALSA(snd_pcm_delay(pcm, &delay));
+    CHECK_EQ(delay, 0); // libao takes it off the delay that it waits for at the end
+    write_numbers(pcm, 1, 1000);
+    CHECK_ALSA(snd_pcm_delay(pcm, &delay));
+    CHECK_EQ(delay, 1000);
+    CHECK_ALSA(snd_pcm_close(pcm));
+}
+
+static void
 a_start_that_takes_long_loses_nothing(void)
 {
     start_recorder();
@@ -706,6 +720,7 @@ main(void)
     RUN(with_a_stop_threshold_at_the_boundary_nothing_is_an_xrun);
     RUN(a_poll_ends_when_there_is_room_and_not_before);
     RUN(a_poll_for_frames_to_read_ends_when_they_are_there);
+    RUN(before_a_start_the_delay_is_what_is_written);
     RUN(a_start_that_takes_long_loses_nothing);
     RUN(a_program_outlives_the_driver);
     RUN(after_a_fork_the_childs_handle_fails_and_the_parents_does_not);
