@@ -79,8 +79,9 @@ get_pointer(snd_pcm_ioplug_t *io)
 {
     struct dx_alsa_stream *const stream = find_stream(io);
     if (!stream) {
-        set_gone(io);
-        return (snd_pcm_sframes_t)io->hw_ptr;
+        if (!is_ours(io->private_data))
+            set_gone(io);
+        return (snd_pcm_sframes_t)io->hw_ptr; // before hw_params nothing moves
     }
     const bool draining = io->state == SND_PCM_STATE_DRAINING;
     const int64_t position = dx_alsa_stream_get_position(stream, io->appl_ptr, io->hw_ptr, draining);
@@ -138,8 +139,11 @@ get_poll_events(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned int count, un
     if (count != 1)
         return -EINVAL;
     struct dx_alsa_stream *const stream = find_stream(io);
-    const unsigned events =
-        stream ? dx_alsa_stream_get_events(stream, io->appl_ptr) : DX_ALSA_READY | DX_ALSA_STOPPED | DX_ALSA_GONE;
+    unsigned events = DX_ALSA_READY | DX_ALSA_STOPPED;
+    if (stream)
+        events = dx_alsa_stream_get_events(stream, io->appl_ptr);
+    else if (!is_ours(io->private_data))
+        events |= DX_ALSA_GONE;
     /* alsa-lib tells by the state what the error was. */
     if (events & DX_ALSA_GONE)
         set_gone(io);

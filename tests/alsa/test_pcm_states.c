@@ -692,6 +692,27 @@ a_handle_is_closed_in_every_state(void)
     CHECK_ALSA(snd_pcm_close(pcm)); // while it is being started
 }
 
+/* alsa-lib's `share` does so, on a thread of its own. */
+static void
+a_question_before_sizes_are_agreed_upon_breaks_nothing(void)
+{
+    unsigned short events;
+    snd_pcm_t *pcm;
+    CHECK_ALSA(rig_open_pcm(&pcm, "cable", SND_PCM_STREAM_PLAYBACK, 0));
+    (void)snd_pcm_avail_update(pcm); // there is no answer to it
+    (void)poll_for(pcm, 0, &events);
+    CHECK_EQ(snd_pcm_state(pcm), SND_PCM_STATE_OPEN);
+    CHECK_ALSA(snd_pcm_set_params(pcm, SND_PCM_FORMAT_FLOAT, SND_PCM_ACCESS_RW_INTERLEAVED, 2, RATE_HZ, 0, 300000));
+    write_numbers(pcm, 1, 2u * BUFFER_FRAMES);
+    CHECK_ALSA(snd_pcm_drop(pcm));
+    CHECK_ALSA(snd_pcm_hw_free(pcm));
+    (void)snd_pcm_avail_update(pcm);
+    (void)poll_for(pcm, 0, &events);
+    CHECK_ALSA(snd_pcm_set_params(pcm, SND_PCM_FORMAT_FLOAT, SND_PCM_ACCESS_RW_INTERLEAVED, 2, RATE_HZ, 0, 300000));
+    write_numbers(pcm, 1, 2u * BUFFER_FRAMES);
+    CHECK_ALSA(snd_pcm_close(pcm));
+}
+
 static void
 wrong_names_are_refused(void)
 {
@@ -727,6 +748,7 @@ main(void)
     RUN(a_long_buffer_keeps_what_is_not_read_for_long);
     RUN(nothing_is_drained_at_once);
     RUN(a_handle_is_closed_in_every_state);
+    RUN(a_question_before_sizes_are_agreed_upon_breaks_nothing);
     RUN(wrong_names_are_refused);
     rig_finish();
     return 0;
