@@ -207,6 +207,12 @@ hw_params(snd_pcm_ioplug_t *io, snd_pcm_hw_params_t *params)
     };
     if (!dx_alsa_find_format(io->format, &setup.format))
         return -EINVAL;
+    /* alsa-lib counts periods in bytes: who sets sizes before the format may be offered less than two. */
+    if (io->buffer_size / io->period_size < 2) {
+        SNDERR("dextral: a buffer of %lu frames is less than two periods of %lu; set the format before the sizes",
+               io->buffer_size, io->period_size);
+        return -EINVAL;
+    }
     struct dx_alsa_stream *stream = NULL;
     const int r = dx_alsa_stream_open(pcm->device.device, &setup, io->poll_fd, &stream);
     if (r == -EBUSY)

@@ -315,6 +315,8 @@ find_delay(const struct dx_alsa_stream *stream, uint64_t now)
     /* As a sound card that has not begun: what an empty buffer tells, some programs take off all later delays. */
     if (stream->state == DX_ALSA_STATE_PREPARED)
         return stream->setup.is_capture ? 0.0 : ahead;
+    if (stream->state == DX_ALSA_STATE_SETUP)
+        return 0.0; // nothing will be heard, or was recorded
     return stream->setup.is_capture ? -ahead + lateness
                                     : ahead + (2.0 * page->io_frames + page->output_safety) / ratio + lateness;
 }

@@ -552,7 +552,7 @@ a_poll_for_frames_to_read_ends_when_they_are_there(void)
 }
 
 static void
-before_a_start_the_delay_is_what_is_written(void)
+where_nothing_runs_the_delay_is_what_waits(void)
 {
     snd_pcm_sframes_t delay = -1;
     snd_pcm_t *const pcm = open_player(0);
@@ -562,6 +562,11 @@ before_a_start_the_delay_is_what_is_written(void)
     write_numbers(pcm, 1, 1000);
     CHECK_ALSA(snd_pcm_delay(pcm, &delay));
     CHECK_EQ(delay, 1000);
+    CHECK_ALSA(snd_pcm_drain(pcm));
+    snd_pcm_status_t *status;
+    snd_pcm_status_alloca(&status);
+    CHECK_ALSA(snd_pcm_status(pcm, status));
+    CHECK_EQ(snd_pcm_status_get_delay(status), 0); // all was heard
     CHECK_ALSA(snd_pcm_close(pcm));
 }
 
@@ -714,6 +719,35 @@ a_question_before_sizes_are_agreed_upon_breaks_nothing(void)
 }
 
 static void
+fewer_than_two_periods_are_refused_whatever_was_asked_first(void)
+{
+    static const snd_pcm_format_t formats[] = {SND_PCM_FORMAT_S16, SND_PCM_FORMAT_FLOAT};
+    for (size_t i = 0; i < 2; i++) {
+        snd_pcm_t *pcm;
+        CHECK_ALSA(rig_open_pcm(&pcm, "cable", SND_PCM_STREAM_PLAYBACK, 0));
+        snd_pcm_hw_params_t *hw;
+        snd_pcm_hw_params_alloca(&hw);
+        CHECK_ALSA(snd_pcm_hw_params_any(pcm, hw));
+        CHECK_ALSA(snd_pcm_hw_params_set_access(pcm, hw, SND_PCM_ACCESS_RW_INTERLEAVED));
+        snd_pcm_uframes_t period = 4800, buffer = 4800;
+        CHECK_ALSA(snd_pcm_hw_params_set_period_size(pcm, hw, period, 0)); // bytes are not known yet
+        CHECK_ALSA(snd_pcm_hw_params_set_buffer_size_near(pcm, hw, &buffer));
+        (void)snd_pcm_hw_params_set_format(pcm, hw, formats[i]);
+        if (buffer < 2 * period)
+            CHECK_EQ(snd_pcm_hw_params(pcm, hw), -EINVAL);
+        /* And may be asked anew. */
+        CHECK_ALSA(snd_pcm_hw_params_any(pcm, hw));
+        CHECK_ALSA(snd_pcm_hw_params_set_access(pcm, hw, SND_PCM_ACCESS_RW_INTERLEAVED));
+        CHECK_ALSA(snd_pcm_hw_params_set_format(pcm, hw, formats[i]));
+        CHECK_ALSA(snd_pcm_hw_params_set_period_size(pcm, hw, period, 0));
+        CHECK_ALSA(snd_pcm_hw_params_set_buffer_size_near(pcm, hw, &buffer));
+        CHECK_EQ(buffer, 2 * period);
+        CHECK_ALSA(snd_pcm_hw_params(pcm, hw));
+        CHECK_ALSA(snd_pcm_close(pcm));
+    }
+}
+
+static void
 wrong_names_are_refused(void)
 {
     snd_pcm_t *pcm = NULL;
@@ -741,7 +775,7 @@ main(void)
     RUN(with_a_stop_threshold_at_the_boundary_nothing_is_an_xrun);
     RUN(a_poll_ends_when_there_is_room_and_not_before);
     RUN(a_poll_for_frames_to_read_ends_when_they_are_there);
-    RUN(before_a_start_the_delay_is_what_is_written);
+    RUN(where_nothing_runs_the_delay_is_what_waits);
     RUN(a_start_that_takes_long_loses_nothing);
     RUN(a_program_outlives_the_driver);
     RUN(after_a_fork_the_childs_handle_fails_and_the_parents_does_not);
@@ -749,6 +783,7 @@ main(void)
     RUN(nothing_is_drained_at_once);
     RUN(a_handle_is_closed_in_every_state);
     RUN(a_question_before_sizes_are_agreed_upon_breaks_nothing);
+    RUN(fewer_than_two_periods_are_refused_whatever_was_asked_first);
     RUN(wrong_names_are_refused);
     rig_finish();
     return 0;
