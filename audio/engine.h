@@ -40,6 +40,8 @@ struct dx_engine_source {
     uint32_t input_stream;       // of a synchronous client; index, or DX_NO_STREAM
     const struct dx_lane *lane;  // NULL: synchronous
     struct dx_lane_state known;  // IO thread
+    uint32_t epoch;              // IO thread: the last that was seen, and where its first frame was then: ...
+    uint64_t begin_time;         // ... before it nothing is missing
     dx_client_callback callback; // synchronous
     void *context;
     void *input_buffer;          // synchronous: chunk_frames of the input stream

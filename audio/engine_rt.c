@@ -495,10 +495,15 @@ static void
 count_underrun(struct dx_engine *engine, struct dx_engine_source *source, uint64_t time, uint32_t frames,
                struct dx_span span) DX_REALTIME
 {
-    if (!(source->known.flags & DX_LANE_RUNNING) || (source->known.flags & DX_LANE_DRAINING))
+    const struct dx_lane_state *const known = &source->known;
+    if (known->epoch != source->epoch) { // started, or gone on after a pause: not always with frame 0
+        source->epoch = known->epoch;
+        source->begin_time = known->base + known->begin;
+    }
+    if (!(known->flags & DX_LANE_RUNNING) || (known->flags & DX_LANE_DRAINING))
         return;
-    const uint64_t base = source->known.base;
-    const uint64_t from = time > base ? time : base;
+    const uint64_t begin = known->base > source->begin_time ? known->base : source->begin_time;
+    const uint64_t from = time > begin ? time : begin;
     const uint64_t expected = time + frames > from ? time + frames - from : 0;
     const uint64_t came = span.last - span.first;
     if (expected > came) /* from the first that is missing on: before those that came, or behind them */

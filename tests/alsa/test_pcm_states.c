@@ -300,6 +300,32 @@ wait_for_io(bool is_running)
     } while (info.is_running != is_running);
 }
 
+static uint64_t
+count_gaps(void)
+{
+    dx_device_statistics statistics = {.size = sizeof statistics};
+    CHECK_EQ(dx_device_get_statistics(rig_device(), &statistics), kIOReturnSuccess);
+    return statistics.causes[DX_CAUSE_LANE];
+}
+
+static void
+a_pause_is_no_underrun(void)
+{
+    snd_pcm_t *const pcm = open_player(0);
+    write_numbers(pcm, 1, BUFFER_FRAMES);
+    wait_for_io(true);
+    const uint64_t gaps = count_gaps();
+    for (unsigned i = 0; i < 10; i++) {
+        CHECK_ALSA(snd_pcm_pause(pcm, 1));
+        sleep_ms(13);
+        CHECK_ALSA(snd_pcm_pause(pcm, 0));
+        write_numbers(pcm, 1, PERIOD_FRAMES);
+    }
+    CHECK_ALSA(snd_pcm_drain(pcm));
+    CHECK_EQ(count_gaps(), gaps);
+    CHECK_ALSA(snd_pcm_close(pcm));
+}
+
 static void
 what_is_prepared_or_paused_for_long_lets_the_device_rest(void)
 {
@@ -764,6 +790,7 @@ main(void)
     RUN(what_is_rewound_and_not_written_again_is_not_heard);
     RUN(frames_that_are_skipped_are_silent);
     RUN(a_pause_loses_and_repeats_nothing);
+    RUN(a_pause_is_no_underrun);
     RUN(what_is_prepared_or_paused_for_long_lets_the_device_rest);
     RUN(an_xrun_that_is_left_alone_lets_the_device_rest);
     RUN(what_is_written_in_a_pause_is_heard_after_it);

@@ -217,6 +217,31 @@ Test(engine_mix, what_lanes_lack_is_silence_and_counted_where_it_should_have_com
     rig_simulate(&alone, 1, sum_parts);
 }
 
+/* Placed again after a pause: frames before `begin` were heard long ago; what comes after `end` is missing. */
+static void
+go_on_after_a_pause(struct rig *rig)
+{
+    static float data[LENGTH];
+    for (uint32_t i = 0; i < LENGTH; i++)
+        data[i] = 0.25f;
+    for (uint32_t i = 0; i < 2; i++) {
+        add_lane(rig, i, 0, sizeof(float), data, 3000, 500);
+        states[i].epoch++;
+        states[i].begin = 101 + i; // in the middle of a cycle
+        dx_lane_publish(&lanes[i], &states[i]);
+    }
+    run_for_length(rig);
+    for (uint32_t i = 0; i < 2; i++) {
+        cr_assert(eq(u64, rig_load(&sources[i].frames), 500u - states[i].begin));
+        cr_assert(eq(u64, rig_load(&sources[i].underrun_frames), rig->output_next - 3500));
+    }
+    finish_lanes(rig);
+}
+
+Test(engine_mix, what_was_heard_before_a_pause_is_not_missing_after_it) {
+    rig_simulate(&alone, 1, go_on_after_a_pause);
+}
+
 /* ---- how far lanes are ahead ---- */
 
 static struct dx_histogram ahead[4];
