@@ -117,6 +117,7 @@ take(struct rig *rig, const char *event, uint64_t id, int timeout_ms, struct dx_
         if (!matches(&rig->kept[i], event, id))
             continue;
         *ret_message = rig->kept[i];
+        rig->found_at = i;
         rig->kept_count--;
         memmove(&rig->kept[i], &rig->kept[i + 1], (rig->kept_count - i) * sizeof rig->kept[0]);
         return true;

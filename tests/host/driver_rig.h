@@ -25,6 +25,7 @@ struct rig {
     uint32_t realtime_requests;
     uint32_t kept_count; // messages that nobody has waited for yet
     struct dx_message kept[RIG_MAX_KEPT];
+    uint32_t found_at; // how many of them had come before the one that was waited for last
 };
 
 /** Starts a process; it has said hello and was answered when this returns. */
