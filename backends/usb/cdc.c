@@ -177,14 +177,16 @@ read_function(struct dx_cdc *cdc, const struct dx_usb_configuration *configurati
 }
 
 static int
-find_in_configuration(struct dx_cdc *cdc, const struct dx_usb_configuration *configuration, uint8_t subclass,
-                      struct dx_nic_info *info, char why[256])
+find_in_configuration(struct dx_cdc *cdc, const struct dx_usb_device *device,
+                      const struct dx_usb_configuration *configuration, uint8_t subclass, struct dx_nic_info *info,
+                      char why[256])
 {
     int result = -ENOTSUP;
     struct dx_usb_walk walk = dx_usb_walk_begin(configuration);
     struct dx_usb_setting setting;
     while (dx_usb_walk_setting(&walk, &setting)) {
-        if (setting.class_code != CLASS_COMMUNICATION || setting.subclass != subclass)
+        if (setting.class_code != CLASS_COMMUNICATION || setting.subclass != subclass ||
+            (device->is_for_interface && setting.interface != device->interface))
             continue;
         result = read_function(cdc, configuration, &setting, info, why);
         if (!result)
@@ -198,13 +200,14 @@ dx_cdc_find(struct dx_cdc *cdc, const struct dx_usb_device *device, uint8_t subc
             char why[256])
 {
     int result = -ENOTSUP;
-    for (int is_other = 0; is_other < 2; is_other++) { // the one that is set comes first
+    const int most_other = device->is_for_interface ? 0 : 1;
+    for (int is_other = 0; is_other <= most_other; is_other++) { // the one that is set comes first
         for (uint32_t i = 0; i < device->configuration_count; i++) {
             const struct dx_usb_configuration *const configuration = &device->configurations[i];
             const uint8_t value = dx_usb_configuration_value(configuration);
             if (!value || (value != device->configuration) != is_other)
                 continue;
-            const int error = find_in_configuration(cdc, configuration, subclass, info, why);
+            const int error = find_in_configuration(cdc, device, configuration, subclass, info, why);
             if (!error)
                 return 0;
             if (error == -EINVAL)

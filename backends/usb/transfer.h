@@ -85,6 +85,8 @@ struct dx_usb_device {
     } configurations[DX_USB_MAX_CONFIGURATIONS];
     uint32_t configuration_count;
     uint8_t configuration; // the value of the one that is set; 0: none
+    bool is_for_interface; // of that one a single interface is meant, and what belongs to it; else the whole device
+    uint8_t interface;     // its number
     char path[64];         // for people and for matching: "1-2.3", "model"
     struct dx_usb_tap *tap; // whoever watches the transfers, or NULL: backends/usb/capture.h
 };

@@ -343,6 +343,33 @@ Test(cdc_descriptors, an_NCM_function_that_lies_does_not_hide_a_good_ECM_one)
     scripted_end(&scripted);
 }
 
+Test(cdc_descriptors, a_driver_for_one_interface_takes_that_function_alone)
+{
+    static const uint8_t both[] = {
+        CONFIGURATION(NCM_TOTAL + ECM_TOTAL - 9, 4, 1), INTERFACE(0, 0, 1, 2, 0x0d, 0), CDC_HEADER, CDC_UNION(0, 1),
+        CDC_ETHERNET(3, 1514, 0), CDC_NCM(0x11), ENDPOINT(0x81, 3, 16, 9), DATA_SETTINGS(1, 1),
+        INTERFACE(2, 0, 1, 2, 6, 0), CDC_HEADER, CDC_UNION(2, 3), CDC_ETHERNET(3, 1514, 0), ENDPOINT(0x81, 3, 16, 9),
+        DATA_SETTINGS(3, 0)};
+    scripted_begin(&scripted, 1);
+    scripted_add_configuration(&scripted, both, sizeof both);
+    scripted_add_configuration(&scripted, ecm, sizeof ecm);
+    cr_assert(eq(int, find(), 0), "%s", why);
+    check_ordinary("cdc-ncm", 0, 1);
+    scripted.device.is_for_interface = true;
+    scripted.device.interface = 2;
+    cr_assert(eq(int, find(), 0), "%s", why);
+    check_ordinary("cdc-ecm", 2, 3);
+    scripted.device.interface = 0;
+    cr_assert(eq(int, find(), 0), "%s", why);
+    check_ordinary("cdc-ncm", 0, 1);
+    scripted.device.interface = 1; // data belong to the other one
+    cr_assert(eq(int, find(), -ENOTSUP));
+    scripted.device.configuration = 3; // the numbers are that one's
+    scripted.device.interface = 0;
+    cr_assert(eq(int, find(), -ENOTSUP));
+    scripted_end(&scripted);
+}
+
 Test(cdc_descriptors, the_configuration_that_is_set_comes_first)
 {
     static const uint8_t first[] = {

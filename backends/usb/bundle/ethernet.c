@@ -365,12 +365,15 @@ open_network(struct ethernet *ethernet, IOService *provider)
     const struct network_config config = {ethernet->group, ethernet->port, ethernet->address, &ethernet->packets};
     char why[256] = "";
     int fd = -1;
-    const kern_return_t status = dx_usb_provider_get_fd(provider, &fd);
+    dx_usb_info info = {.size = sizeof info};
+    kern_return_t status = dx_usb_provider_get_fd(provider, &fd);
+    if (status == kIOReturnSuccess)
+        status = dx_usb_provider_get_info(provider, &info);
     if (status != kIOReturnSuccess) {
         say("usb-ethernet: %s\n", "it is for a USB adapter, which only the supervisor gives to a driver");
         return status;
     }
-    if (network_open(fd, dx_usb_provider_get_port(provider), &config, &ethernet->network, why) < 0) {
+    if (network_open(fd, dx_usb_provider_get_port(provider), &info, &config, &ethernet->network, why) < 0) {
         say("usb-ethernet: %s\n", why);
         return kIOReturnDeviceError;
     }

@@ -188,7 +188,7 @@ make_stack(struct network *network, char why[256])
 }
 
 static int
-open_adapter(struct network *network, int fd, const char *port, char why[256])
+open_adapter(struct network *network, int fd, const char *port, const dx_usb_info *info, char why[256])
 {
     const struct dx_adapter_config config = {
         .context = network,
@@ -207,6 +207,8 @@ open_adapter(struct network *network, int fd, const char *port, char why[256])
     int error = dx_usb_open_fd(copy, port, &device, why);
     if (error < 0)
         return error;
+    device->is_for_interface = info->is_interface;
+    device->interface = info->interface_number;
     error = dx_adapter_open(device, &config, &network->adapter, why);
     if (error < 0)
         dx_usb_close(device); // else it is taken
@@ -214,7 +216,8 @@ open_adapter(struct network *network, int fd, const char *port, char why[256])
 }
 
 int
-network_open(int fd, const char *port, const struct network_config *config, struct network **ret_network, char why[256])
+network_open(int fd, const char *port, const dx_usb_info *info, const struct network_config *config,
+             struct network **ret_network, char why[256])
 {
     struct network *const network = calloc(1, sizeof *network);
     if (!network) {
@@ -223,7 +226,7 @@ network_open(int fd, const char *port, const struct network_config *config, stru
     }
     network->config = *config;
     (void)sem_init(&network->has_left, 0, 0); // cannot fail for one of this process with 0
-    int error = open_adapter(network, fd, port, why);
+    int error = open_adapter(network, fd, port, info, why);
     if (error == 0)
         error = make_stack(network, why);
     if (error < 0) {

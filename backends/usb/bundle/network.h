@@ -9,6 +9,8 @@
 #include "backends/usb/bundle/settings.h"
 #include "backends/usb/nic.h"
 
+#include <dextral/usb.h>
+
 struct network;
 
 struct network_config {
@@ -23,11 +25,12 @@ struct network_config {
  *
  * @param fd    of usbfs; borrowed for the call.
  * @param port  that the device is plugged into.
+ * @param info  of an interface: that one is taken, whatever else the device has.
  * @param why   a sentence on failure.
  * @return 0, or a negative errno value.
  */
-int network_open(int fd, const char *port, const struct network_config *config, struct network **ret_network,
-                 char why[256]);
+int network_open(int fd, const char *port, const dx_usb_info *info, const struct network_config *config,
+                 struct network **ret_network, char why[256]);
 
 /** Leaves the group, and gives the adapter back. NULL is fine. */
 void network_close(struct network *network);
