@@ -21,8 +21,9 @@
  * What the descriptor refers to is shared with whoever started us, and so is O_NONBLOCK: that is for them to choose.
  * Opened again, a pipe or a terminal has flags of its own; a socket is told with each message.
  */
-static int own_fd = -1; // these two are as dx_line_open() left them
+static int own_fd = -1; // these are as dx_line_open() left them
 static bool is_socket;
+static bool is_file; // nobody reads it from the other end
 static _Atomic uint64_t lost_count; // lines
 
 void
@@ -32,6 +33,7 @@ dx_line_open(void)
     if (fstat(STDERR_FILENO, &status) != 0)
         return;
     is_socket = S_ISSOCK(status.st_mode);
+    is_file = S_ISREG(status.st_mode);
     if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
         own_fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
@@ -53,7 +55,7 @@ write_bytes(const char *bytes, size_t length)
         else if (own_fd >= 0)
             written = write(own_fd, bytes, length);
         else
-            written = has_room() ? write(STDERR_FILENO, bytes, length) : -1;
+            written = is_file || has_room() ? write(STDERR_FILENO, bytes, length) : -1;
     } while (written < 0 && errno == EINTR);
     return written > 0;
 }
