@@ -116,20 +116,6 @@ read_speed(int folder)
 
 /* ---- interfaces ---- */
 
-static void
-read_driver(int folder, char driver[DX_USB_DRIVER_BYTES])
-{
-    char target[4096];
-    const ssize_t length = readlinkat(folder, "driver", target, sizeof target - 1);
-    driver[0] = '\0';
-    if (length <= 0)
-        return;
-    target[length] = '\0';
-    const char *const slash = strrchr(target, '/');
-    const char *const name = slash ? slash + 1 : target;
-    (void)snprintf(driver, DX_USB_DRIVER_BYTES, "%.*s", (int)DX_USB_DRIVER_BYTES - 1, name);
-}
-
 static int
 read_interface(int device, const char *name, struct dx_usb_interface *interface)
 {
@@ -140,7 +126,6 @@ read_interface(int device, const char *name, struct dx_usb_interface *interface)
     r = r ? r : read_byte(folder, "bInterfaceClass", &interface->class);
     r = r ? r : read_byte(folder, "bInterfaceSubClass", &interface->subclass);
     r = r ? r : read_byte(folder, "bInterfaceProtocol", &interface->protocol);
-    read_driver(folder, interface->driver);
     (void)close(folder);
     return r == 0 && interface->number >= DX_USB_MAX_INTERFACES ? -EBADMSG : r;
 }

@@ -9,7 +9,6 @@
 #define DX_USB_MAX_INTERFACES 32u  // their numbers are below
 #define DX_USB_PORT_BYTES 32u      // "1-2.3", with its NUL
 #define DX_USB_TEXT_BYTES 128u     // of a string descriptor, with its NUL
-#define DX_USB_DRIVER_BYTES 32u    // of a kernel driver's name, with its NUL
 #define DX_USB_MAX_PRODUCTS 256u   // of an idProductArray
 #define DX_USB_SUMMARY_BYTES 512u  // of a text for people
 
@@ -24,7 +23,6 @@ struct dx_usb_interface {
     uint8_t class;
     uint8_t subclass;
     uint8_t protocol;
-    char driver[DX_USB_DRIVER_BYTES]; // of the kernel's, "usbfs" for a program's; "": none
 };
 
 /* A device as it is plugged in, with the interfaces of the configuration that is set. */

@@ -20,7 +20,7 @@ static const struct dx_usb_plugged device = {
     .configuration = 1,
     .product_text = "AX88772B",
     .interface_count = 2,
-    .interfaces = {{0, 0x02, 0x0d, 0x00, "cdc_ncm"}, {1, 0x0a, 0x00, 0x01, ""}},
+    .interfaces = {{0, 0x02, 0x0d, 0x00}, {1, 0x0a, 0x00, 0x01}},
 };
 
 static void

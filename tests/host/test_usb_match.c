@@ -32,7 +32,7 @@ static const struct dx_usb_plugged asix = {
     .product_text = "AX88772B",
     .serial = "000001",
     .interface_count = 1,
-    .interfaces = {{0, 0xff, 0xff, 0x00, "asix"}},
+    .interfaces = {{0, 0xff, 0xff, 0x00}},
 };
 static const struct dx_usb_plugged ncm = {
     .port = "2-1.4",
@@ -43,7 +43,7 @@ static const struct dx_usb_plugged ncm = {
     .class = 0x02,
     .configuration = 1,
     .interface_count = 2,
-    .interfaces = {{0, 0x02, 0x0d, 0x00, "cdc_ncm"}, {1, 0x0a, 0x00, 0x01, "cdc_ncm"}},
+    .interfaces = {{0, 0x02, 0x0d, 0x00}, {1, 0x0a, 0x00, 0x01}},
 };
 
 /* A property list's root; the caller's to release. */
