@@ -48,6 +48,17 @@ set_sizes(snd_pcm_t *pcm)
     CHECK_ALSA(snd_pcm_hw_params(pcm, hw));
 }
 
+/* As aplay does: the first frames play when the buffer is full, not when the first of them are there. */
+static void
+start_when_full(snd_pcm_t *pcm)
+{
+    snd_pcm_sw_params_t *sw;
+    snd_pcm_sw_params_alloca(&sw);
+    CHECK_ALSA(snd_pcm_sw_params_current(pcm, sw));
+    CHECK_ALSA(snd_pcm_sw_params_set_start_threshold(pcm, sw, PERIOD_FRAMES * PERIODS));
+    CHECK_ALSA(snd_pcm_sw_params(pcm, sw));
+}
+
 static void
 set_rate(double rate_hz)
 {
@@ -105,6 +116,7 @@ start_both(void)
     snd_pcm_t *const to = open_pcm(SND_PCM_STREAM_PLAYBACK);
     snd_pcm_t *const from = open_pcm(SND_PCM_STREAM_CAPTURE);
     set_sizes(to);
+    start_when_full(to);
     set_sizes(from);
     atomic_store(&is_ending, false);
     atomic_store(&recorded, 0);
