@@ -12,8 +12,6 @@
 /* How long a setter of the handler waits before it tries again for its turn. */
 #define TURN_PAUSE_NS 50000u
 
-#define LABELS_AT_MOST 1024u
-
 static void free_device(OSObjectPtr object);
 
 static const OSMetaClass device_class = {
@@ -564,7 +562,7 @@ static kern_return_t
 set_preferred_layout(IOUserAudioDevice *device, IOUserAudioStreamDirection direction,
                      const IOUserAudioChannelLabel *labels, size_t count)
 {
-    if (!check(device) || count > LABELS_AT_MOST || (count > 0 && !labels))
+    if (!check(device) || count > DX_MAX_LABELS || (count > 0 && !labels))
         return kIOReturnBadArgument;
     struct layout layout = {.direction = direction, .labels = labels, .count = (uint32_t)count};
     return dx_object_run(&device->clock.object, set_layout, &layout);

@@ -61,8 +61,11 @@ uint32_t dx_device_copy_streams(IOUserAudioDevice *device, IOUserAudioStreamDire
 /** Whether saved stream formats are to be restored: yes, unless the driver said no. */
 bool dx_device_wants_stream_formats_restored(IOUserAudioDevice *device);
 
+#define DX_MAX_LABELS 1024u // of a direction's layout
+
 /**
  * The preferred layout of a direction.  @return how many labels there are; no more than `capacity` are written.
+ *          DX_MAX_LABELS is always enough.
  */
 uint32_t dx_device_copy_channel_layout(IOUserAudioDevice *device, IOUserAudioStreamDirection direction,
                                        IOUserAudioChannelLabel *ret_labels, uint32_t capacity);

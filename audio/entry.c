@@ -958,6 +958,30 @@ get_info(dx_device *device, dx_device_info *ret_info)
     return kIOReturnSuccess;
 }
 
+static kern_return_t
+get_channel_layout(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
+                   IOUserAudioChannelLabel *labels, uint32_t capacity, uint32_t *ret_count)
+{
+    IOUserAudioDevice *const object = dx_entry_copy_object(device);
+    if (!object)
+        return kIOReturnNoDevice;
+    IOUserAudioStream *streams[DX_MAX_STREAMS];
+    uint32_t count = dx_device_copy_streams(object, direction, streams, DX_MAX_STREAMS);
+    count = count < DX_MAX_STREAMS ? count : DX_MAX_STREAMS;
+    if (index < count) {
+        IOUserAudioChannelLabel all[DX_MAX_LABELS];
+        const uint32_t end = dx_device_copy_channel_layout(object, direction, all, DX_MAX_LABELS);
+        const uint32_t first = IOUserAudioStreamGetStartingChannel(streams[index]) - 1u; // it is 1 or more
+        *ret_count = first < end ? IOUserAudioStreamGetCurrentStreamFormat(streams[index]).mChannelsPerFrame : 0;
+        for (uint32_t i = 0; i < *ret_count && i < capacity; i++)
+            labels[i] = i < end - first ? all[first + i] : IOUserAudioChannelLabelUnknown;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        OSObjectRelease(streams[i]);
+    OSObjectRelease(object);
+    return index < count ? kIOReturnSuccess : kIOReturnNotFound;
+}
+
 static dx_distribution
 summarise(const struct dx_histogram *histogram)
 {
@@ -1004,6 +1028,7 @@ static const struct dx_device_ops entry_ops = {
     .free = free_entry,
     .copy_object = dx_entry_copy_object,
     .get_info = get_info,
+    .get_channel_layout = get_channel_layout,
     .get_statistics = get_statistics,
     .set_io_frames = set_io_frames,
     .set_sample_rate = dx_entry_set_sample_rate,

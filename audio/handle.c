@@ -60,6 +60,21 @@ dx_device_get_info(dx_device *device, dx_device_info *ret_info)
     return device->ops->get_info(device, ret_info);
 }
 
+static bool
+is_direction(IOUserAudioStreamDirection direction)
+{
+    return direction == IOUserAudioStreamDirectionInput || direction == IOUserAudioStreamDirectionOutput;
+}
+
+kern_return_t
+dx_device_get_channel_layout(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
+                             IOUserAudioChannelLabel *labels, uint32_t capacity, uint32_t *ret_count)
+{
+    if (!device || !is_direction(direction) || (!labels && capacity > 0) || !ret_count)
+        return kIOReturnBadArgument;
+    return device->ops->get_channel_layout(device, direction, index, labels, capacity, ret_count);
+}
+
 kern_return_t
 dx_device_get_statistics(dx_device *device, dx_device_statistics *ret_statistics)
 {
@@ -78,12 +93,6 @@ kern_return_t
 dx_device_set_sample_rate(dx_device *device, double rate_hz)
 {
     return device ? device->ops->set_sample_rate(device, rate_hz) : kIOReturnBadArgument;
-}
-
-static bool
-is_direction(IOUserAudioStreamDirection direction)
-{
-    return direction == IOUserAudioStreamDirectionInput || direction == IOUserAudioStreamDirectionOutput;
 }
 
 kern_return_t

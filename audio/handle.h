@@ -50,6 +50,8 @@ struct dx_device_ops {
     void (*free)(dx_device *device); // the last reference went; frees the device itself too
     IOUserAudioDevice *(*copy_object)(dx_device *device);
     kern_return_t (*get_info)(dx_device *device, dx_device_info *ret_info);
+    kern_return_t (*get_channel_layout)(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
+                                        IOUserAudioChannelLabel *labels, uint32_t capacity, uint32_t *ret_count);
     kern_return_t (*get_statistics)(dx_device *device, dx_device_statistics *ret_statistics);
     kern_return_t (*set_io_frames)(dx_device *device, uint32_t io_frames);
     kern_return_t (*set_sample_rate)(dx_device *device, double rate_hz);

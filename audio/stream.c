@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define FORMATS_AT_MOST 256u
-#define CHANNELS_AT_MOST 1024u
 
 static void free_stream(OSObjectPtr object);
 
@@ -213,7 +212,7 @@ dx_stream_check_format(const IOUserAudioStreamBasicDescription *format)
     if (format->mFormatFlags & FormatFlagIsNonInterleaved)
         return kIOReturnUnsupported;
     const uint32_t channels = format->mChannelsPerFrame;
-    if (!dx_is_sample_rate(format->mSampleRate) || channels == 0 || channels > CHANNELS_AT_MOST ||
+    if (!dx_is_sample_rate(format->mSampleRate) || channels == 0 || channels > DX_MAX_CHANNELS ||
         format->mFramesPerPacket != 1 || format->mBytesPerFrame == 0 ||
         format->mBytesPerPacket != format->mBytesPerFrame || format->mBytesPerFrame % channels != 0 ||
         format->mBytesPerFrame / channels > sizeof(uint64_t) || format->mBitsPerChannel == 0 ||

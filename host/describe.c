@@ -18,21 +18,45 @@ struct room {
     uint32_t left_out;
 };
 
+/* Takes the room for an object, if it is there.  @return false without memory. */
+static bool
+take_room(struct room *room, OSObjectPtr object, bool *ret_fits)
+{
+    OSData *const bytes = OSSerializationCreateFromObject(object);
+    const bool done = object && bytes;
+    *ret_fits = done && !room->left_out && OSDataGetLength(bytes) <= room->bytes;
+    if (*ret_fits)
+        room->bytes -= OSDataGetLength(bytes);
+    else if (done)
+        room->left_out++; // and so is whatever follows: a list has no holes
+    OSObjectRelease(bytes);
+    return done;
+}
+
 /* Appends what is given up with it, if there is room.  @return false without memory. */
 static bool
 append_within(OSArray *array, OSObjectPtr object, struct room *room)
 {
-    OSData *const bytes = OSSerializationCreateFromObject(object);
-    bool done = object && bytes;
-    if (done && (room->left_out || OSDataGetLength(bytes) > room->bytes)) {
-        room->left_out++; // and so is whatever follows: a list has no holes
-    } else if (done) {
-        room->bytes -= OSDataGetLength(bytes);
-        done = OSArraySetObject(array, object);
-    }
-    OSObjectRelease(bytes);
+    bool fits;
+    const bool done = take_room(room, object, &fits) && (!fits || OSArraySetObject(array, object));
     OSObjectRelease(object);
     return done;
+}
+
+/* Numbers as an array, +1; NULL without memory. */
+static OSArray *
+describe_numbers(const uint32_t *numbers, uint32_t count)
+{
+    OSArray *array = OSArrayCreate(count);
+    bool done = array;
+    for (uint32_t i = 0; done && i < count; i++) {
+        OSNumber *const number = OSNumberCreate(numbers[i], 32);
+        done = number && OSArraySetObject(array, number);
+        OSObjectRelease(number);
+    }
+    if (!done)
+        OSSafeReleaseNULL(array);
+    return array;
 }
 
 static bool
@@ -63,6 +87,24 @@ add_formats(OSDictionary *to, IOUserAudioStream *stream, struct room *room)
         done = append_within(array, dx_describe_format(&formats[i]), room);
     free(formats);
     return dx_wire_take(to, "formats", array) && done;
+}
+
+/* Where the driver says what the channels are for. */
+static bool
+add_layout(OSDictionary *to, dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
+           uint32_t channels, struct room *room)
+{
+    IOUserAudioChannelLabel labels[DX_MAX_CHANNELS];
+    uint32_t count = 0;
+    (void)dx_device_get_channel_layout(device, direction, index, labels, DX_MAX_CHANNELS, &count);
+    if (count == 0 || count != channels) // nothing is said, or the stream is another one now: that is told next
+        return true;
+    OSArray *const layout = describe_numbers(labels, count);
+    bool fits;
+    const bool done =
+        take_room(room, layout, &fits) && (!fits || OSDictionarySetObject(to, DX_KEY_LAYOUT, layout));
+    OSObjectRelease(layout);
+    return done;
 }
 
 /* +1; `stream` is NULL where it has gone meanwhile. */
@@ -99,7 +141,7 @@ copy_stream(IOUserAudioDevice *object, IOUserAudioStreamDirection direction, IOU
 }
 
 static bool
-add_streams(OSDictionary *to, IOUserAudioStreamDirection direction, const dx_device_info *info,
+add_streams(OSDictionary *to, dx_device *device, IOUserAudioStreamDirection direction, const dx_device_info *info,
             IOUserAudioDevice *object, struct room *room)
 {
     const bool is_input = direction == IOUserAudioStreamDirectionInput;
@@ -110,24 +152,13 @@ add_streams(OSDictionary *to, IOUserAudioStreamDirection direction, const dx_dev
     for (uint32_t i = 0; done && i < count; i++) {
         IOUserAudioStream *const stream = copy_stream(object, direction, infos[i].object);
         OSDictionary *const description = describe_stream(&infos[i], stream, room);
-        done = description && OSArraySetObject(array, description);
+        done = description &&
+               add_layout(description, device, direction, i, infos[i].client.mChannelsPerFrame, room) &&
+               OSArraySetObject(array, description);
         OSObjectRelease(description);
         OSObjectRelease(stream);
     }
     return dx_wire_take(to, is_input ? DX_KEY_INPUTS : DX_KEY_OUTPUTS, array) && done;
-}
-
-static bool
-add_selection(OSDictionary *to, const dx_control_info *info)
-{
-    OSArray *const selected = OSArrayCreate(info->selected_count);
-    bool done = selected;
-    for (uint32_t i = 0; done && i < info->selected_count; i++) {
-        OSNumber *const number = OSNumberCreate(info->selected[i], 32);
-        done = number && OSArraySetObject(selected, number);
-        OSObjectRelease(number);
-    }
-    return dx_wire_take(to, "selected", selected) && done;
 }
 
 static bool
@@ -154,10 +185,11 @@ static OSDictionary *
 describe_control(dx_device *device, const dx_control_info *info)
 {
     OSDictionary *to = dx_fields_describe(&dx_control_fields, info);
-    const bool done =
-        to && OSDictionarySetStringValue(to, DX_KEY_KIND, dx_control_kind_fields[info->kind].name) &&
-        dx_fields_write(to, &dx_control_kind_fields[info->kind].fields, info) &&
-        (info->kind != DX_CONTROL_SELECTOR || (add_items(to, device, info) && add_selection(to, info)));
+    const bool done = to && OSDictionarySetStringValue(to, DX_KEY_KIND, dx_control_kind_fields[info->kind].name) &&
+                      dx_fields_write(to, &dx_control_kind_fields[info->kind].fields, info) &&
+                      (info->kind != DX_CONTROL_SELECTOR ||
+                       (add_items(to, device, info) &&
+                        dx_wire_take(to, "selected", describe_numbers(info->selected, info->selected_count))));
     if (!done)
         OSSafeReleaseNULL(to);
     return to;
@@ -199,8 +231,8 @@ dx_describe_device(dx_device *device)
     const bool done = to && OSDictionarySetStringValue(to, DX_KEY_UID, dx_device_uid(device)) &&
                       dx_fields_write(to, &dx_device_fields, info) &&
                       add_rates(to, info->rates_hz, info->rate_count) &&
-                      add_streams(to, IOUserAudioStreamDirectionInput, info, object, &room) &&
-                      add_streams(to, IOUserAudioStreamDirectionOutput, info, object, &room) &&
+                      add_streams(to, device, IOUserAudioStreamDirectionInput, info, object, &room) &&
+                      add_streams(to, device, IOUserAudioStreamDirectionOutput, info, object, &room) &&
                       add_controls(to, device, &room) && add_properties(to, device, &room) &&
                       OSDictionarySetUInt64Value(to, DX_KEY_LEFT_OUT, room.left_out);
     if (!done)

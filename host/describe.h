@@ -15,6 +15,7 @@
 #define DX_KEY_CONTROLS "controls"
 #define DX_KEY_PROPERTIES "properties"
 #define DX_KEY_LEFT_OUT "left-out"
+#define DX_KEY_LAYOUT "layout"     // of a stream
 #define DX_STATE_RUNNING "running" // of DX_KEY_STATE: a driver is there
 
 /* A description is sent in one message, with room for what the supervisor adds to it. */
@@ -23,8 +24,8 @@
 /**
  * All that the public functions tell of a device of this process.
  *
- * Of a device with more formats, controls and custom properties than fit into DX_DESCRIPTION_MAX_BYTES, those at
- * the end are not in it; DX_KEY_LEFT_OUT says how many.
+ * Of a device with more layouts, formats, controls and custom properties than fit into DX_DESCRIPTION_MAX_BYTES,
+ * those at the end are not in it; DX_KEY_LEFT_OUT says how many.
  *
  * @return +1; NULL without memory.
  *
@@ -42,6 +43,10 @@ OSDictionary *dx_describe_statistics(dx_device *device);
  * does, and kIOReturnInvalid for what cannot be true.
  */
 kern_return_t dx_description_get_info(const OSDictionary *description, dx_device_info *ret_info);
+kern_return_t dx_description_get_channel_layout(const OSDictionary *description,
+                                                IOUserAudioStreamDirection direction, uint32_t index,
+                                                IOUserAudioChannelLabel *labels, uint32_t capacity,
+                                                uint32_t *ret_count);
 kern_return_t dx_description_get_control_at(const OSDictionary *description, uint32_t index,
                                             dx_control_info *ret_info);
 kern_return_t dx_description_get_control(const OSDictionary *description, const char *key,

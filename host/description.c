@@ -83,6 +83,17 @@ dx_description_get_info(const OSDictionary *description, dx_device_info *ret_inf
     return is_sane ? kIOReturnSuccess : kIOReturnInvalid;
 }
 
+/* A number of a list. */
+static bool
+read_number(const OSArray *array, size_t index, uint32_t *ret_number)
+{
+    const OSNumber *const number = OSDynamicCast(OSNumber, OSArrayGetObject(array, index));
+    if (!number || OSNumberGetUInt64Value(number) > UINT32_MAX)
+        return false;
+    *ret_number = OSNumberGetUInt32Value(number);
+    return true;
+}
+
 static bool
 read_selection(const OSDictionary *from, dx_control_info *info)
 {
@@ -92,12 +103,9 @@ read_selection(const OSDictionary *from, dx_control_info *info)
     const size_t count = selected ? OSArrayGetCount(selected) : 0;
     if (item_count > DX_MAX_SELECTOR_ITEMS || count > DX_MAX_SELECTED_VALUES)
         return false;
-    for (size_t i = 0; i < count; i++) {
-        const OSNumber *const number = OSDynamicCast(OSNumber, OSArrayGetObject(selected, i));
-        if (!number || OSNumberGetUInt64Value(number) > UINT32_MAX)
+    for (size_t i = 0; i < count; i++)
+        if (!read_number(selected, i, &info->selected[i]))
             return false;
-        info->selected[i] = OSNumberGetUInt32Value(number);
-    }
     info->item_count = (uint32_t)item_count;
     info->selected_count = (uint32_t)count;
     return true;
@@ -128,6 +136,34 @@ get_member(const OSDictionary *description, const char *list, uint32_t index, bo
     OSArray *const array = dx_wire_get_array(description, list);
     *ret_is_there = array && index < OSArrayGetCount(array);
     return *ret_is_there ? OSDynamicCast(OSDictionary, OSArrayGetObject(array, index)) : NULL;
+}
+
+kern_return_t
+dx_description_get_channel_layout(const OSDictionary *description, IOUserAudioStreamDirection direction,
+                                  uint32_t index, IOUserAudioChannelLabel *labels, uint32_t capacity,
+                                  uint32_t *ret_count)
+{
+    const char *const key = direction == IOUserAudioStreamDirectionInput ? DX_KEY_INPUTS : DX_KEY_OUTPUTS;
+    bool is_there;
+    const OSDictionary *const stream = get_member(description, key, index, &is_there);
+    if (!is_there)
+        return kIOReturnNotFound;
+    /* There is one label for each channel, or none. */
+    dx_stream_info info = {0};
+    const OSArray *const array = stream ? dx_wire_get_array(stream, DX_KEY_LAYOUT) : NULL;
+    const size_t count = array ? OSArrayGetCount(array) : 0;
+    if (count > DX_MAX_CHANNELS ||
+        (count > 0 && (!read_stream(stream, &info) || count != info.client.mChannelsPerFrame)))
+        return kIOReturnInvalid;
+    for (size_t i = 0; i < count; i++) {
+        IOUserAudioChannelLabel label;
+        if (!read_number(array, i, &label))
+            return kIOReturnInvalid;
+        if (i < capacity)
+            labels[i] = label;
+    }
+    *ret_count = (uint32_t)count;
+    return kIOReturnSuccess;
 }
 
 kern_return_t

@@ -168,6 +168,19 @@ get_info(dx_device *device, dx_device_info *ret_info)
 }
 
 static kern_return_t
+get_channel_layout(dx_device *device, IOUserAudioStreamDirection direction, uint32_t index,
+                   IOUserAudioChannelLabel *labels, uint32_t capacity, uint32_t *ret_count)
+{
+    OSDictionary *description;
+    kern_return_t status = dx_remote_device_copy_description(dx_remote_of(device), &description);
+    if (status != kIOReturnSuccess)
+        return status;
+    status = dx_description_get_channel_layout(description, direction, index, labels, capacity, ret_count);
+    OSObjectRelease(description);
+    return status;
+}
+
+static kern_return_t
 get_control_at(dx_device *device, uint32_t index, dx_control_info *ret_info)
 {
     OSDictionary *description;
@@ -393,6 +406,7 @@ set_custom_property(dx_device *device, IOUserAudioObjectPropertyAddress address,
 static const struct dx_device_ops remote_ops = {
     .free = free_device,
     .get_info = get_info,
+    .get_channel_layout = get_channel_layout,
     .get_statistics = get_statistics,
     .set_io_frames = set_io_frames,
     .set_sample_rate = set_sample_rate,

@@ -192,7 +192,8 @@ DX_API void IOUserAudioDeviceGetPreferredChannelsForStereo(IOUserAudioDevice *de
                                                            uint32_t *ret_right_channel) DX_REALTIME;
 
 /**
- * Sets what each output channel is for.
+ * Sets what each output channel is for.  Programs are told the part that is a stream's: as many labels as it has
+ * channels, from its starting channel on (dx_device_get_channel_layout()).
  *
  * @param labels  copied.
  * @param count   0 ... 1024.

@@ -203,6 +203,26 @@ typedef struct dx_device_info {
  */
 DX_API kern_return_t dx_device_get_info(dx_device *device, dx_device_info *ret_info);
 
+#define DX_MAX_CHANNELS 1024u ///< of a stream
+
+/**
+ * Tells what a stream's channels are for: the part of its device's preferred layout that begins at the stream's
+ * starting channel.
+ *
+ * @param index      of the stream in its direction, from 0.
+ * @param labels     room for `capacity` labels, from the first channel on; DX_MAX_CHANNELS is always enough.  NULL
+ *                   where that is 0.
+ * @param ret_count  as many as the stream has channels, or 0 where the driver does not say; no more than `capacity`
+ *                   are written.  A channel beyond the driver's layout is IOUserAudioChannelLabelUnknown.
+ * @return kIOReturnSuccess; kIOReturnBadArgument (NULL, no direction); kIOReturnNoDevice (no driver);
+ *         kIOReturnNotFound (no such stream).
+ *
+ * Thread: control.  Real-time: no.
+ */
+DX_API kern_return_t dx_device_get_channel_layout(dx_device *device, IOUserAudioStreamDirection direction,
+                                                  uint32_t index, IOUserAudioChannelLabel *labels,
+                                                  uint32_t capacity, uint32_t *ret_count);
+
 /**
  * Sets the IO size N, in force from the next cycle on; 0: the smallest that a client asks for.
  *

@@ -47,6 +47,29 @@ try_info(const OSDictionary *description)
     free(info);
 }
 
+/* There is one label for each channel that the stream has, or none. */
+static void
+try_layouts(const OSDictionary *description, IOUserAudioStreamDirection direction)
+{
+    enum { ROOM = 3 };
+    IOUserAudioChannelLabel *const labels = malloc(ROOM * sizeof *labels);
+    dx_device_info *const info = malloc(sizeof *info);
+    const bool is_sane = dx_description_get_info(description, info) == kIOReturnSuccess;
+    const bool is_input = direction == IOUserAudioStreamDirectionInput;
+    kern_return_t status = kIOReturnSuccess;
+    for (uint32_t i = 0; status != kIOReturnNotFound; i++) {
+        uint32_t count = 0;
+        status = dx_description_get_channel_layout(description, direction, i, labels, ROOM, &count);
+        if (status != kIOReturnSuccess)
+            continue;
+        expect(count <= DX_MAX_CHANNELS);
+        if (is_sane && count > 0)
+            expect(count == (is_input ? info->inputs : info->outputs)[i].client.mChannelsPerFrame);
+    }
+    free(info);
+    free(labels);
+}
+
 static void
 try_items(const OSDictionary *description, const dx_control_info *control)
 {
@@ -103,6 +126,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const OSDictionary *const description = OSDynamicCast(OSDictionary, object);
     if (description) {
         try_info(description);
+        try_layouts(description, IOUserAudioStreamDirectionInput);
+        try_layouts(description, IOUserAudioStreamDirectionOutput);
         try_controls(description);
         try_rest(description);
     }

@@ -323,6 +323,64 @@ what_is_read_is_what_the_device_told(void)
 }
 
 static void
+check_labels(const OSDictionary *stream, const uint64_t *labels, uint32_t count)
+{
+    OSArray *const layout = dx_wire_get_array(stream, "layout");
+    CHECK(layout);
+    CHECK_EQ(OSArrayGetCount(layout), count);
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_EQ(OSNumberGetUInt64Value(OSArrayGetObject(layout, i)), labels[i]);
+}
+
+/* The numbers are Core Audio's: left, right, centre, low frequencies, left and right surround, discrete 0, unknown. */
+static void
+each_stream_has_its_part_of_the_layout(void)
+{
+    const struct test_config config = {
+        .output_streams = 2, .input_streams = 1, .format_count = 1, .formats = {test_format(48000.0, 6)}};
+    test_rig_start(&rig, &config, NULL);
+    OSDictionary *d = describe();
+    CHECK(!OSDictionaryGetObject(get_member(d, "outputs", 0), "layout")); // nothing was said
+    uint32_t count = 7;
+    CHECK_OK(dx_description_get_channel_layout(d, IOUserAudioStreamDirectionOutput, 0, NULL, 0, &count));
+    CHECK_EQ(count, 0);
+    OSObjectRelease(d);
+
+    static const IOUserAudioChannelLabel labels[] = {1, 2, 3, 4, 5, 6, 65536, 33, 34};
+    static const uint64_t first[] = {1, 2, 3, 4, 5, 6};
+    static const uint64_t second[] = {65536, 33, 34, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF};
+    CHECK_OK(IOUserAudioDeviceSetPreferredOutputChannelLayout(rig.object, labels, 9));
+    CHECK_OK(IOUserAudioStreamSetStartingChannel(rig.driver.outputs[1], 7));
+    d = describe();
+    check_labels(get_member(d, "outputs", 0), first, 6);
+    check_labels(get_member(d, "outputs", 1), second, 6);
+    CHECK(!OSDictionaryGetObject(get_member(d, "inputs", 0), "layout"));
+
+    for (uint32_t i = 0; i < 3; i++) {
+        IOUserAudioChannelLabel told[8] = {0}, read[8] = {0};
+        uint32_t told_count = 0;
+        const kern_return_t status =
+            dx_device_get_channel_layout(rig.device, IOUserAudioStreamDirectionOutput, i, told, 4, &told_count);
+        CHECK_STATUS(dx_description_get_channel_layout(d, IOUserAudioStreamDirectionOutput, i, read, 4, &count),
+                     status);
+        CHECK_STATUS(status, i < 2 ? kIOReturnSuccess : kIOReturnNotFound);
+        CHECK(i == 2 || (count == 6 && told_count == 6));
+        CHECK(memcmp(told, read, sizeof told) == 0);
+        CHECK_EQ(read[4], 0); // there was room for four
+    }
+    OSObjectRelease(d);
+
+    /* A layout that ends before a stream begins says nothing of it. */
+    CHECK_OK(IOUserAudioStreamSetStartingChannel(rig.driver.outputs[1], 10));
+    CHECK_OK(dx_device_get_channel_layout(rig.device, IOUserAudioStreamDirectionOutput, 1, NULL, 0, &count));
+    CHECK_EQ(count, 0);
+    CHECK_STATUS(dx_device_get_channel_layout(rig.device, 2, 0, NULL, 0, &count), kIOReturnBadArgument);
+    CHECK_STATUS(dx_device_get_channel_layout(rig.device, IOUserAudioStreamDirectionOutput, 0, NULL, 1, &count),
+                 kIOReturnBadArgument);
+    test_rig_finish(&rig);
+}
+
+static void
 statistics_are_read_as_they_were_told(void)
 {
     begin();
@@ -554,6 +612,63 @@ a_control_that_cannot_be_one_is_refused(void)
     OSObjectRelease(control);
 }
 
+/* A label for each channel, or none: and each a label. */
+static void
+a_layout_that_cannot_be_one_is_refused(void)
+{
+    static dx_device_info info;
+    const IOUserAudioStreamBasicDescription format = test_format(48000.0, 2);
+    OSDictionary *const stream = OSDictionaryCreate(2);
+    OSArray *const layout = OSArrayCreate(0);
+    OSNumber *const left = OSNumberCreate(1, 32), *const absurd = OSNumberCreate(UINT64_C(1) << 32, 64);
+    OSString *const text = string("left");
+    OSDictionary *const d = listed("outputs", stream);
+    IOUserAudioChannelLabel labels[2] = {0};
+    uint32_t count = 5;
+#define READ() dx_description_get_channel_layout(d, IOUserAudioStreamDirectionOutput, 0, labels, 2, &count)
+    CHECK_OK(READ()); // an older peer's
+    CHECK_EQ(count, 0);
+    CHECK(OSDictionarySetObject(stream, "layout", left)); // no list: as if it were not there
+    CHECK_OK(READ());
+    CHECK_EQ(count, 0);
+    CHECK(OSDictionarySetObject(stream, "layout", layout));
+    CHECK(dx_wire_take(stream, "client", dx_describe_format(&format)));
+    CHECK_OK(READ());
+    CHECK(OSArraySetObject(layout, left));
+    CHECK_STATUS(READ(), kIOReturnInvalid); // of two channels
+    CHECK(OSArraySetObject(layout, left));
+    CHECK_OK(READ());
+    CHECK(count == 2 && labels[0] == 1 && labels[1] == 1);
+    CHECK(OSArraySetObject(layout, left));
+    CHECK_STATUS(READ(), kIOReturnInvalid);      // three of two
+    CHECK_OK(dx_description_get_info(d, &info)); // the rest of it is believed
+    OSArrayRemoveObject(layout, 2);
+    OSArrayRemoveObject(layout, 1);
+    CHECK(OSArraySetObject(layout, absurd));
+    CHECK_STATUS(READ(), kIOReturnInvalid);
+    OSArrayRemoveObject(layout, 1);
+    CHECK(OSArraySetObject(layout, text));
+    CHECK_STATUS(READ(), kIOReturnInvalid);
+    OSArrayRemoveObject(layout, 1);
+
+    /* As many as it says that it has channels, and more than any has. */
+    set_number(dx_wire_get_dictionary(stream, "client"), "channels", DX_MAX_CHANNELS + 1);
+    while (OSArrayGetCount(layout) < DX_MAX_CHANNELS + 1)
+        CHECK(OSArraySetObject(layout, left));
+    CHECK_STATUS(READ(), kIOReturnInvalid);
+    set_number(dx_wire_get_dictionary(stream, "client"), "channels", DX_MAX_CHANNELS);
+    OSArrayRemoveObject(layout, 0);
+    CHECK_OK(READ());
+    CHECK_EQ(count, DX_MAX_CHANNELS);
+#undef READ
+    OSObjectRelease(d);
+    OSObjectRelease(text);
+    OSObjectRelease(absurd);
+    OSObjectRelease(left);
+    OSObjectRelease(layout);
+    OSObjectRelease(stream);
+}
+
 static void
 a_name_that_is_too_long_is_cut_between_characters(void)
 {
@@ -589,6 +704,7 @@ main(int argc, char **argv)
     RUN_SIMULATED(the_keys_are_those_of_the_protocol);
     RUN_SIMULATED(controls_say_what_their_kind_has);
     RUN_SIMULATED(what_is_read_is_what_the_device_told);
+    RUN_SIMULATED(each_stream_has_its_part_of_the_layout);
     RUN_SIMULATED(statistics_are_read_as_they_were_told);
     RUN_SIMULATED(a_device_without_a_driver_is_described_by_its_uid);
     RUN_SIMULATED(what_does_not_fit_is_left_out_and_counted);
@@ -598,6 +714,7 @@ main(int argc, char **argv)
     RUN_FILTERED(numbers_out_of_their_range_are_refused);
     RUN_FILTERED(more_than_there_is_room_for_is_refused);
     RUN_FILTERED(a_control_that_cannot_be_one_is_refused);
+    RUN_FILTERED(a_layout_that_cannot_be_one_is_refused);
     RUN_FILTERED(a_name_that_is_too_long_is_cut_between_characters);
     RUN_FILTERED(a_format_is_read_as_it_was_written);
     return 0;
