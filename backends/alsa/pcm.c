@@ -2,6 +2,7 @@
 // The PCM plug-in: `dextral` and `dextral:UID` for every program that plays or records through alsa-lib.
 
 #include "audio/handle.h"
+#include "backends/alsa/chmap.h"
 #include "backends/alsa/device.h"
 #include "backends/alsa/errors.h"
 #include "backends/alsa/format.h"
@@ -29,6 +30,7 @@ struct pcm {
     snd_pcm_ioplug_t io;
     struct dx_alsa_device device;
     unsigned stream_index;
+    uint32_t channels;             // those of the stream when it was opened
     pthread_mutex_t lock;          // the directory's thread looks at the following
     struct dx_alsa_stream *stream; // from hw_params to hw_free
 };
@@ -155,6 +157,32 @@ get_poll_events(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned int count, un
     if (events & DX_ALSA_STOPPED)
         *ret_events |= POLLERR;
     return 0;
+}
+
+/* ---- what channels are for ---- */
+
+static IOUserAudioStreamDirection
+direction_of(snd_pcm_stream_t stream)
+{
+    return stream == SND_PCM_STREAM_CAPTURE ? IOUserAudioStreamDirectionInput : IOUserAudioStreamDirectionOutput;
+}
+
+/* The map is the driver's, and no program's to set: without that callback alsa-lib says -ENXIO for any other one. */
+
+static snd_pcm_chmap_query_t **
+query_chmaps(snd_pcm_ioplug_t *io)
+{
+    const struct pcm *const pcm = io->private_data;
+    return dx_alsa_chmap_create_list(pcm->device.device, direction_of(io->stream), pcm->stream_index, pcm->channels);
+}
+
+static snd_pcm_chmap_t *
+get_chmap(snd_pcm_ioplug_t *io)
+{
+    const struct pcm *const pcm = io->private_data;
+    if (io->state == SND_PCM_STATE_OPEN) // as with a sound card
+        return NULL;
+    return dx_alsa_chmap_create(pcm->device.device, direction_of(io->stream), pcm->stream_index, pcm->channels);
 }
 
 /* ---- agreeing upon sizes ---- */
@@ -351,6 +379,8 @@ static const snd_pcm_ioplug_callback_t callbacks = {
     .poll_revents = get_poll_events,
     .dump = dump,
     .delay = get_delay,
+    .query_chmaps = query_chmaps,
+    .get_chmap = get_chmap,
 };
 
 /* What the stream is like at this moment. */
@@ -380,14 +410,12 @@ connect_pcm(struct pcm *pcm, const struct dx_alsa_name *name, snd_pcm_stream_t d
 {
     const dx_directory_config config = {.size = sizeof config, .listener = hear, .listener_context = pcm};
     pcm->stream_index = name->stream;
-    int r = dx_alsa_device_open(name, &config,
-                                direction == SND_PCM_STREAM_CAPTURE ? IOUserAudioStreamDirectionInput
-                                                                    : IOUserAudioStreamDirectionOutput,
-                                &pcm->device);
+    int r = dx_alsa_device_open(name, &config, direction_of(direction), &pcm->device);
     if (r == 0)
         r = find_stream_info(pcm, direction, ret_stream, ret_rate_hz);
     if (r < 0)
         return r;
+    pcm->channels = ret_stream->client.mChannelsPerFrame;
     pcm->io.poll_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     return pcm->io.poll_fd < 0 ? -errno : 0;
 }

@@ -112,6 +112,12 @@ set(const char *key, uint64_t value)
 }
 
 void
+rig_set_channels(uint64_t channels)
+{
+    set("Channels", channels);
+}
+
+void
 rig_start_driver(void)
 {
     rig.driver = dx_driver_class_CableAudioDriver.alloc();
@@ -138,6 +144,7 @@ rig_start(const struct rig_config *config)
     CHECK(OSDictionarySetStringValue(rig.properties, "DeviceUID", "cable"));
     set("PeriodFrames", config->period_frames ? config->period_frames : 65536);
     set("LateToleranceFrames", config->late_tolerance_frames ? config->late_tolerance_frames : 65536);
+    rig_set_channels(config->channels ? config->channels : 2);
     set("OutputSafetyOffset", config->output_safety_frames);
     set("InputSafetyOffset", config->input_safety_frames);
     rig_start_driver();

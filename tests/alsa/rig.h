@@ -29,11 +29,12 @@
 struct rig_config {
     uint64_t late_tolerance_frames; // 0: a second and a half, so that a machine that stands still loses nothing
     uint64_t period_frames;         // of the rings; 0: 65536
+    uint64_t channels;              // 0: 2
     uint64_t output_safety_frames;
     uint64_t input_safety_frames;
 };
 
-/** Makes the device "cable", which is the default one, of two channels at 48 kHz. */
+/** Makes the device "cable", which is the default one, at 48 kHz. */
 void rig_start(const struct rig_config *config);
 void rig_finish(void);
 
@@ -42,6 +43,9 @@ dx_device *rig_device(void); // borrowed
 /** Takes the driver away, and starts another one for the same device. */
 void rig_stop_driver(void);
 void rig_start_driver(void);
+
+/** How many channels it has from the next driver on. */
+void rig_set_channels(uint64_t channels);
 
 /** Aborts configuration changes, or not any more. */
 void rig_set_veto(dx_configuration_veto veto);
