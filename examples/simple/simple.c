@@ -244,6 +244,16 @@ make_device(struct simple *simple)
     return status;
 }
 
+/* What the one channel of each direction is for. */
+static kern_return_t
+set_layouts(struct simple *simple)
+{
+    static const IOUserAudioChannelLabel layout[] = {IOUserAudioChannelLabelMono};
+    const kern_return_t status = IOUserAudioDeviceSetPreferredOutputChannelLayout(simple->device, layout, 1);
+    return status == kIOReturnSuccess ? IOUserAudioDeviceSetPreferredInputChannelLayout(simple->device, layout, 1)
+                                      : status;
+}
+
 static kern_return_t
 make_timer(struct simple *simple)
 {
@@ -258,6 +268,8 @@ static kern_return_t
 build(struct simple *simple)
 {
     kern_return_t status = make_device(simple);
+    if (status == kIOReturnSuccess)
+        status = set_layouts(simple);
     if (status == kIOReturnSuccess)
         status = add_stream(simple, IOUserAudioStreamDirectionOutput, &simple->output, &simple->io.output);
     if (status == kIOReturnSuccess)

@@ -110,17 +110,16 @@ wait_for_device(dx_directory *in)
     }
 }
 
+/* A bundle in the driver folder, or given as an argument, is approved, and its device opened twice. */
 static void
-begin(void)
+open_machine(const char *const *arguments, const char *bundle)
 {
-    static const char *const arguments[] = {"--driver", EXAMPLES "/Simple.dext", NULL};
-    machine_create(&machine);
     machine_start(&machine, arguments);
     CHECK_OK(dx_directory_open(NULL, &directory, NULL));
     const dx_directory_config config = {.listener = listen_to};
     CHECK_OK(dx_directory_open(&config, &other, NULL));
     OSDictionary *const approval = OSDictionaryCreate(1);
-    set_text(approval, "bundle", "org.dextral.driver.simple");
+    set_text(approval, "bundle", bundle);
     dx_error error = {{0}};
     const kern_return_t status = dx_directory_request(directory, "approve", approval, NULL, &error);
     if (status != kIOReturnSuccess)
@@ -129,6 +128,24 @@ begin(void)
     OSObjectRelease(approval);
     device = wait_for_device(directory); // it is learned then
     others_device = wait_for_device(other);
+}
+
+static void
+begin(void)
+{
+    static const char *const arguments[] = {"--driver", EXAMPLES "/Simple.dext", NULL};
+    machine_create(&machine);
+    open_machine(arguments, "org.dextral.driver.simple");
+}
+
+static void
+begin_with(const char *name, const char *fault)
+{
+    char bundle[64];
+    machine_create(&machine);
+    machine_add_bundle(&machine, name, fault);
+    (void)snprintf(bundle, sizeof bundle, "org.dextral.test.%s", name);
+    open_machine(NULL, bundle);
 }
 
 static void
@@ -266,6 +283,39 @@ controls_are_known_without_a_driver(void)
     CHECK(fabsf(get_control(device, "vlme/inpt/0").scalar - 0.25f) < 1e-6f);
 }
 
+/* The numbers of CoreAudioBaseTypes.h: 1 is left, 2 right. */
+static bool
+has_layout(dx_device *of, IOUserAudioChannelLabel first, IOUserAudioChannelLabel second)
+{
+    IOUserAudioChannelLabel labels[3] = {0};
+    uint32_t count = 0;
+    CHECK_OK(dx_device_get_channel_layout(of, IOUserAudioStreamDirectionOutput, 0, labels, 3, &count));
+    CHECK_EQ(count, 2);
+    return labels[0] == first && labels[1] == second;
+}
+
+/* Of a device whose first channel is the right one, until it is muted. */
+static void
+what_channels_are_for_is_known_and_told_when_it_changes(void)
+{
+    CHECK(has_layout(device, 2, 1) && has_layout(others_device, 2, 1));
+    uint32_t count = 7;
+    CHECK_OK(dx_device_get_channel_layout(device, IOUserAudioStreamDirectionInput, 0, NULL, 0, &count));
+    CHECK_EQ(count, 0);
+    CHECK_EQ(dx_device_get_channel_layout(device, IOUserAudioStreamDirectionOutput, 1, NULL, 0, &count),
+             kIOReturnNotFound);
+    const unsigned before = count_told();
+    CHECK_OK(dx_device_set_control_boolean(device, "mute/outp/0", true));
+    (void)wait_told(before, DX_EVENT_PROPERTIES_CHANGED, 0, kIOUserAudioPropertyPreferredChannelLayout);
+    CHECK(has_layout(others_device, 1, 2)); // its description came before
+    (void)wait_told(before, DX_EVENT_DEVICE_CHANGED, 0, 0);
+    const int64_t end_ms = now_ms() + 15000;
+    while (!has_layout(device, 1, 2)) { // who has changed it may be told later
+        CHECK(now_ms() < end_ms);
+        sleep_ms(5);
+    }
+}
+
 int
 main(void)
 {
@@ -276,6 +326,9 @@ main(void)
     RUN(a_change_of_rate_is_told_begin_and_end);
     RUN(the_io_size_is_set_and_goes_back);
     RUN(controls_are_known_without_a_driver);
+    end();
+    begin_with("turner", "turned channels");
+    RUN(what_channels_are_for_is_known_and_told_when_it_changes);
     end();
     return 0;
 }

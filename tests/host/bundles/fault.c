@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A driver that goes wrong, in the way that the property "Fault" of its personality says; "none": in no way.
 //
-// Its device has a stream of two channels of float in each direction, which it loops, and a mute control.  With "longer
-// rings", which is no fault, its rings are LONG_RING_FRAMES long at 96 kHz.
+// Its device has a stream of two channels of float in each direction, which it loops, and a mute control.  Two are no
+// faults: with "longer rings", its rings are LONG_RING_FRAMES long at 96 kHz; with "turned channels", its first output
+// channel is the right one, until it is muted.
 
 #include "../../../examples/common/personality.h"
 #include "../../../examples/common/virtual_clock.h"
@@ -277,11 +278,24 @@ change_rate(IOUserAudioDevice *device, double rate_hz)
 }
 
 static kern_return_t
+set_layout(const struct fault *fault, bool is_turned)
+{
+    static const IOUserAudioChannelLabel labels[] = {IOUserAudioChannelLabelLeft, IOUserAudioChannelLabelRight,
+                                                     IOUserAudioChannelLabelLeft};
+    return is_fault(fault, "turned channels")
+               ? IOUserAudioDeviceSetPreferredOutputChannelLayout(fault->device, labels + is_turned, CHANNELS)
+               : kIOReturnSuccess;
+}
+
+static kern_return_t
 change_mute(IOUserAudioBooleanControl *control, bool value)
 {
     const struct fault *fault = OSObjectGetPeer(control);
     if (is_fault(fault, "hang in a setter"))
         sleep_for_ever();
+    const kern_return_t status = set_layout(fault, !value);
+    if (status != kIOReturnSuccess)
+        return status;
     return IOUserAudioBooleanControlHandleChangeControlValue_super(control, value);
 }
 
@@ -382,6 +396,8 @@ build(struct fault *fault)
     kern_return_t status = make_device(fault);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetAvailableSampleRates(fault->device, rates_hz, 2);
+    if (status == kIOReturnSuccess)
+        status = set_layout(fault, true);
     if (status == kIOReturnSuccess)
         status = IOUserAudioDeviceSetIOOperationHandler(fault->device, handle_io, fault);
     if (status == kIOReturnSuccess)
