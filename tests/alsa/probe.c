@@ -5,6 +5,7 @@
 //        probe unload DEVICE     playing, recording and mixing leave nothing when alsa-lib lets go of the plug-ins
 //        probe until-gone DEVICE plays silence until the device is gone, and says how that is told
 //        probe threads DEVICE    what the plug-in's threads do with signals
+//        probe map DEVICE        says what its channels are for, and tries to say so itself
 //        probe hold DEVICE       has it open until it is interrupted
 
 #include <alsa/asoundlib.h>
@@ -164,6 +165,30 @@ hold(const char *device)
     return 0;
 }
 
+static int
+test_map(const char *device)
+{
+    char text[128];
+    snd_pcm_t *const pcm = open_pcm(device, SND_PCM_STREAM_PLAYBACK);
+    snd_pcm_chmap_query_t **const maps = snd_pcm_query_chmaps(pcm);
+    snd_pcm_chmap_t *const map = snd_pcm_get_chmap(pcm);
+    CHECK(!maps == !map);
+    if (map) {
+        CHECK(maps[0] && !maps[1] && maps[0]->type == SND_CHMAP_TYPE_FIXED);
+        CHECK(maps[0]->map.channels == map->channels);
+        CHECK(memcmp(maps[0]->map.pos, map->pos, map->channels * sizeof map->pos[0]) == 0);
+        CHECK(snd_pcm_chmap_print(map, sizeof text, text) > 0);
+        CHECK(snd_pcm_set_chmap(pcm, map) == 0);
+        map->pos[0] = SND_CHMAP_BRC;
+        CHECK(snd_pcm_set_chmap(pcm, map) == -ENXIO);
+    }
+    (void)puts(map ? text : "none");
+    free(map);
+    snd_pcm_free_chmaps(maps);
+    CHECK(snd_pcm_close(pcm) == 0);
+    return 0;
+}
+
 /* Signals are for the program's own threads. */
 static int
 test_threads(const char *device)
@@ -206,11 +231,12 @@ main(int count, char **arguments)
         {"unload", test_unload},
         {"until-gone", test_until_gone},
         {"threads", test_threads},
+        {"map", test_map},
         {"hold", hold},
     };
     for (size_t i = 0; count == 3 && i < sizeof tests / sizeof tests[0]; i++)
         if (strcmp(arguments[1], tests[i].name) == 0)
             return tests[i].run(arguments[2]);
-    (void)fprintf(stderr, "usage: probe fork|unload|until-gone|threads|hold DEVICE\n");
+    (void)fprintf(stderr, "usage: probe fork|unload|until-gone|threads|map|hold DEVICE\n");
     return 2;
 }

@@ -167,6 +167,11 @@ test_names() {
     aplay -D "dextral:'odd, name'" --dump-hw-params /dev/zero -d 1 -f S16_LE -r 48000 -c 2 >stdout 2>&1 ||
         fail "a name with a comma: $(cat stdout)"
     grep -q "RATE: 48000" stdout || fail "parameters: $(cat stdout)"
+    make_cable six --channels 6
+    make_cable one --channels 1
+    shows '^FL FR$' "$probe" map "dextral:'odd, name'" || fail "the map of two channels: $("$probe" map "dextral:'odd, name'" 2>&1)"
+    shows '^MONO$' "$probe" map dextral:one || fail "the map of one channel: $("$probe" map dextral:one 2>&1)"
+    shows '^none$' "$probe" map dextral:six || fail "the map of six channels: $("$probe" map dextral:six 2>&1)"
     if aplay -q -D dextral:nobody /dev/zero >stdout 2>&1; then
         fail "a device that is not there plays"
     fi
@@ -205,6 +210,7 @@ test_mixer() {
     amixer -q -D $device sset Capture 12dB-
     wait_for 10 shows '-60dB' "$dextral" get org.dextral.simple vlme/inpt/0
     shows 'dBscale-min=-96.00dB,step=0.01dB,mute=0' amixer -D $device cget numid=2 || fail "no scale of decibels"
+    shows '^MONO$' "$probe" map $device || fail "the map of what its driver calls mono: $("$probe" map $device 2>&1)"
     stdbuf -oL amixer -D $device events >heard 2>&1 &
     local listener=$!
     wait_for 10 grep -q Ready heard
