@@ -103,6 +103,57 @@ add_timing(struct cli_table *table, const OSDictionary *description)
     add_line(table, "safety", text);
 }
 
+/* What channels are for, as people call it; borrowed, or in `text`. */
+static const char *
+label_name(IOUserAudioChannelLabel label, char text[32])
+{
+    static const struct {
+        IOUserAudioChannelLabel label;
+        const char *name;
+    } names[] = {
+        {IOUserAudioChannelLabelUnused, "unused"},
+        {IOUserAudioChannelLabelLeft, "left"},
+        {IOUserAudioChannelLabelRight, "right"},
+        {IOUserAudioChannelLabelCenter, "center"},
+        {IOUserAudioChannelLabelLFEScreen, "LFE"},
+        {IOUserAudioChannelLabelLeftSurround, "left surround"},
+        {IOUserAudioChannelLabelRightSurround, "right surround"},
+        {IOUserAudioChannelLabelLeftCenter, "left center"},
+        {IOUserAudioChannelLabelRightCenter, "right center"},
+        {IOUserAudioChannelLabelCenterSurround, "center surround"},
+        {IOUserAudioChannelLabelLeftSurroundDirect, "left side"},
+        {IOUserAudioChannelLabelRightSurroundDirect, "right side"},
+        {IOUserAudioChannelLabelRearSurroundLeft, "rear left"},
+        {IOUserAudioChannelLabelRearSurroundRight, "rear right"},
+        {IOUserAudioChannelLabelMono, "mono"},
+        {IOUserAudioChannelLabelHeadphonesLeft, "headphones left"},
+        {IOUserAudioChannelLabelHeadphonesRight, "headphones right"},
+        {IOUserAudioChannelLabelUnknown, "unknown"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].label == label)
+            return names[i].name;
+    const bool is_discrete = label >> 16 == IOUserAudioChannelLabelDiscrete_0 >> 16;
+    (void)snprintf(text, 32, "%s %u", is_discrete ? "discrete" : "label", is_discrete ? label & 0xFFFFu : label);
+    return text;
+}
+
+static void
+add_layout(struct cli_table *table, const OSDictionary *stream)
+{
+    const OSArray *const layout = cli_get_array(stream, "layout");
+    struct cli_list list = {"", 0};
+    for (size_t i = 0; i < cli_count(layout); i++) {
+        const OSNumber *const label = OSDynamicCast(OSNumber, OSArrayGetObject(layout, i));
+        char name[32];
+        cli_list_append(&list, label_name(label ? OSNumberGetUInt32Value(label) : UINT32_MAX, name), "");
+    }
+    char text[LINE_BYTES];
+    (void)snprintf(text, sizeof text, "channels: %s", list.text);
+    if (list.length > 0)
+        add_line(table, "", text);
+}
+
 static void
 add_streams(struct cli_table *table, const OSDictionary *description, const char *key, const char *direction)
 {
@@ -120,6 +171,7 @@ add_streams(struct cli_table *table, const OSDictionary *description, const char
                        cli_format_text(cli_get_dictionary(stream, "physical"), format), *name ? ", " : "", name,
                        cli_get_number(stream, "latency"), cli_get_switch(stream, "active") ? "" : ", not active");
         add_line(table, label, text);
+        add_layout(table, stream);
         (void)snprintf(text, sizeof text, "of %s", cli_formats_text(formats, choices));
         if (cli_count(formats) > 1)
             add_line(table, "", text);
@@ -230,9 +282,9 @@ const struct cli_command cli_info = {
     .name = "info",
     .summary = "shows all that is known of a device",
     .usage = "DEVICE [OPTIONS]",
-    .text = "Shows a device's state and why, its driver, rates, latencies, streams and formats, programs that\n"
-            "have it open, and what 'dextral set' can change. DEVICE is a UID, a name, or the beginning of one\n"
-            "that no other device has.",
+    .text = "Shows a device's state and why, its driver, rates, latencies, streams and formats, what its\n"
+            "channels are for where the driver says so, programs that have it open, and what 'dextral set' can\n"
+            "change. DEVICE is a UID, a name, or the beginning of one that no other device has.",
     .options = info_options,
     .option_count = sizeof info_options / sizeof info_options[0],
     .run = run_info,

@@ -183,6 +183,8 @@ static kern_return_t
 add_device(IOUserAudioDriver *self, const char *name)
 {
     struct driver *driver = OSObjectGetPeer(self);
+    static const IOUserAudioChannelLabel layout[] = {IOUserAudioChannelLabelRight,
+                                                     IOUserAudioChannelLabelDiscrete_3};
     const double rate = driver->defect == DEFECT_RATE ? 1e12 : RATE_HZ;
     OSString *uid = OSStringCreate(name);
     IOUserAudioDevice *device = IOUserAudioDeviceCreate(self, false, uid, NULL, NULL, RING_FRAMES);
@@ -197,6 +199,8 @@ add_device(IOUserAudioDriver *self, const char *name)
         status = IOUserAudioDeviceSetIOOperationHandler(device, handle_io, driver);
     if (status == kIOReturnSuccess && driver->defect == DEFECT_CONTROLS)
         status = add_controls(self, device);
+    if (status == kIOReturnSuccess && driver->defect == DEFECT_CONTROLS)
+        status = IOUserAudioDeviceSetPreferredOutputChannelLayout(device, layout, 2);
     if (status == kIOReturnSuccess && driver->defect == DEFECT_HIDDEN)
         status = IOUserAudioDeviceSetIsHidden(device, true);
     if (status == kIOReturnSuccess)

@@ -163,6 +163,11 @@ for control in 'mute/outp/0 .* o(n|ff) +on, off' 'sldr/outp/1 +Mix +[0-9]+ +1 to
     'jack/outp/0 .* only shown'; do
     grep -qE "^$control" stdout || fail "get does not show $control: $(cat stdout)"
 done
+# What its driver says of its channels: Core Audio numbers labels so.
+succeed info org.dextral.test
+grep -qxE ' +channels: right, discrete 3' stdout || fail "info does not show what channels are for: $(cat stdout)"
+[ "$(grep -c 'channels:' stdout)" = 1 ] || fail "info shows a layout of an input that has none: $(cat stdout)"
+check 'd["outputs"][0]["layout"] == [2, 65539] and "layout" not in d["inputs"][0]' info org.dextral.test --json
 succeed set org.dextral.test Volume -6dB
 show -6dB get org.dextral.test Volume
 show -6dB get org.dextral.test vlme/outp/0
