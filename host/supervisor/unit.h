@@ -49,11 +49,11 @@ struct dx_unit {
     uint64_t start_time; // of it, as /proc tells it: tells it from another one of the same number
     int pid_fd;          // -1: none
     struct dx_watch *pid_watch;
-    struct dx_channel *channel; // NULL: not connected
+    struct dx_channel *channel;         // NULL: not connected
     bool said_hello;
-    char protocol[24];   // of it: "1.0"
-    OSArray *open_parts; // names of the sandbox's parts that do not hold; or NULL
-    uint64_t adopted_ns; // when it connected again; 0: it has not
+    char protocol[24];                  // of it: "1.0"
+    OSArray *open_parts;                // names of the sandbox's parts that do not hold; or NULL
+    uint64_t adopted_ns;                // when it connected again; 0: it has not
     uint64_t busy_until_ns;             // with what it has said so far
     struct dx_loop_timer *listen_timer; // then it is listened to again
     char token[DX_TOKEN_BYTES];
