@@ -238,6 +238,17 @@ begin_approved(struct machine *machine, struct caller *caller)
     approve(caller, "adapter");
 }
 
+/* That bundle, and an adapter "0001" in port 1-2 that it runs for; returns its process. */
+static uint64_t
+begin_with_adapter(struct machine *machine, struct caller *caller)
+{
+    begin_approved(machine, caller);
+    plug(machine, "1-2", 4, "772b\n", "0001\n");
+    wait_listed(caller, "0001", true);
+    wait_state(caller, "0001", "running");
+    return describe_number(caller, "0001", "pid");
+}
+
 static void
 end(struct machine *machine, struct caller *caller)
 {
@@ -344,10 +355,7 @@ of_two_adapters_that_say_to_be_one_the_second_is_listed_when_the_first_has_left(
     struct machine machine;
     struct caller caller;
     struct dx_message gone;
-    begin_approved(&machine, &caller);
-    plug(&machine, "1-2", 4, "772b\n", "0001\n");
-    wait_listed(&caller, "0001", true);
-    wait_state(&caller, "0001", "running");
+    (void)begin_with_adapter(&machine, &caller);
     plug(&machine, "1-3", 5, "772b\n", "0001\n");
     machine_wait_said(&machine, "its device 0001 is not listed");
     expect_text(&caller, "0001", "hardware", "at 1-2");
@@ -364,11 +372,7 @@ a_driver_that_is_killed_comes_back(void)
 {
     struct machine machine;
     struct caller caller;
-    begin_approved(&machine, &caller);
-    plug(&machine, "1-2", 4, "772b\n", "0001\n");
-    wait_listed(&caller, "0001", true);
-    wait_state(&caller, "0001", "running");
-    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    const uint64_t pid = begin_with_adapter(&machine, &caller);
     CHECK_EQ(kill((pid_t)pid, SIGKILL), 0);
     const int64_t end_ms = now_ms() + 10000;
     while (describe_number(&caller, "0001", "restarts") != 1 || describe_number(&caller, "0001", "pid") == 0) {
@@ -440,11 +444,7 @@ without_descriptors_nothing_is_taken_for_unplugged(void)
     struct machine machine;
     struct caller caller;
     struct rlimit most;
-    begin_approved(&machine, &caller);
-    plug(&machine, "1-2", 4, "772b\n", "0001\n");
-    wait_listed(&caller, "0001", true);
-    wait_state(&caller, "0001", "running");
-    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    const uint64_t pid = begin_with_adapter(&machine, &caller);
     CHECK_EQ(prlimit(machine.supervisor, RLIMIT_NOFILE, NULL, &most), 0);
     const struct rlimit none = {.rlim_cur = 0, .rlim_max = most.rlim_max}; // what is open stays so
     CHECK_EQ(prlimit(machine.supervisor, RLIMIT_NOFILE, &none, NULL), 0);
@@ -648,11 +648,7 @@ a_driver_goes_on_under_the_next_supervisor(void)
 {
     struct machine machine;
     struct caller caller;
-    begin_approved(&machine, &caller);
-    plug(&machine, "1-2", 4, "772b\n", "0001\n");
-    wait_listed(&caller, "0001", true);
-    wait_state(&caller, "0001", "running");
-    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    const uint64_t pid = begin_with_adapter(&machine, &caller);
     caller_close(&caller);
     (void)machine_end(&machine, SIGKILL);
     machine_start(&machine, NULL);
@@ -702,11 +698,7 @@ what_was_plugged_in_again_while_nobody_looked_gets_a_driver_of_its_own(void)
 {
     struct machine machine;
     struct caller caller;
-    begin_approved(&machine, &caller);
-    plug(&machine, "1-2", 4, "772b\n", "0001\n");
-    wait_listed(&caller, "0001", true);
-    wait_state(&caller, "0001", "running");
-    const uint64_t pid = describe_number(&caller, "0001", "pid");
+    const uint64_t pid = begin_with_adapter(&machine, &caller);
     caller_close(&caller);
     (void)machine_end(&machine, SIGKILL);
     unplug(&machine, "1-2", 4);
