@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each allocation, thread and file of an adapter and of a capture fails once: an error, and nothing is left.
+// Each allocation, thread and file of an adapter and of a capture fails once: an error, and nothing is left. Once it runs, an
+// adapter needs none.
 
 #include "backends/usb/adapter.h"
 #include "backends/usb/capture.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,11 +98,75 @@ each_failure_is_an_error_and_leaves_nothing(make_model make)
     (void)close(fd);
 }
 
+/* ---- once it runs ---- */
+
+static struct dx_usb_device *echoing_device;
+static _Atomic uint32_t received;
+
+static void
+send_back(void *wire, const uint8_t *frame, uint32_t size)
+{
+    (void)wire;
+    dx_usb_model_receive(echoing_device, frame, size);
+}
+
+static void
+take_frame(void *context, const uint8_t *frame, uint32_t size)
+{
+    (void)context;
+    (void)frame;
+    (void)size;
+    (void)atomic_fetch_add_explicit(&received, 1, memory_order_release);
+}
+
+/* Frames of all sizes, each there and back before the next one. */
+static void
+exchange(struct dx_adapter *adapter, uint32_t frames)
+{
+    static uint8_t frame[1514];
+    memset(frame, 0xff, 6);
+    for (uint32_t i = 0; i < frames; i++) {
+        const uint32_t before = atomic_load_explicit(&received, memory_order_acquire);
+        CHECK_EQ(dx_adapter_send(adapter, frame, 60 + i * 97 % (sizeof frame - 59)), 0);
+        dx_adapter_flush(adapter);
+        while (atomic_load_explicit(&received, memory_order_acquire) == before)
+            nap();
+    }
+}
+
+/* Requests take memory for as long as they last, on their own thread: there are none meanwhile. */
+static void
+what_runs_takes_no_memory(make_model make)
+{
+    static const struct dx_model_options options = {.mac = {2, 0, 0, 0, 0, 1}, .speed = DX_USB_HIGH};
+    static const struct dx_adapter_config config = {
+        .received = take_frame, .link_changed = note_link, .link_interval_ms = 3600000};
+    struct dx_adapter *adapter = NULL;
+    char why[256] = "";
+    struct dx_usb_model *const model = make(&options);
+    CHECK(model);
+    model->send = send_back;
+    CHECK_EQ(dx_usb_open_model(model, &echoing_device), 0);
+    atomic_store_explicit(&is_up, false, memory_order_relaxed);
+    CHECK_EQ(dx_adapter_open(echoing_device, &config, &adapter, why), 0);
+    while (!atomic_load_explicit(&is_up, memory_order_acquire))
+        nap();
+    exchange(adapter, 10); // a model takes what it needs at its first frame
+    failing_allocator_fail_from(1);
+    exchange(adapter, 1000);
+    CHECK(!failing_allocator_stop());
+    CHECK_EQ(failing_allocator_calls(), 0);
+    dx_adapter_close(adapter);
+}
+
 int
 main(void)
 {
     each_failure_is_an_error_and_leaves_nothing(dx_model_ecm);
     each_failure_is_an_error_and_leaves_nothing(dx_model_ncm);
     each_failure_is_an_error_and_leaves_nothing(dx_model_ax88772);
+    what_runs_takes_no_memory(dx_model_ecm);
+    what_runs_takes_no_memory(dx_model_ncm);
+    what_runs_takes_no_memory(dx_model_ax88772);
     return 0;
 }
