@@ -251,21 +251,21 @@ find_adapter(const struct usb_request *request, char ret_name[64])
                       : cli_fail(CLI_USAGE, "usb capture: which one? --device PATH: %s", others.text);
 }
 
-/* Its numbers on the bus, as other captures have them; 0 where they are not known. */
-static void
-find_numbers(const struct dx_usb_device *device, struct dx_usb_tap_config *config)
+/* Its place in the list; all 0 where it is not known. */
+static struct dx_usb_entry
+find_entry(const struct dx_usb_device *device)
 {
+    struct dx_usb_entry found = {.path = ""};
     struct dx_usb_entry *entries = NULL;
     size_t count = 0;
     if (dx_usb_list("", &entries, &count) < 0)
-        return;
+        return found;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(entries[i].path, device->path) == 0) {
-            config->bus = entries[i].bus;
-            config->address = entries[i].address;
-        }
+        if (strcmp(entries[i].path, device->path) == 0)
+            found = entries[i];
     }
     free(entries);
+    return found;
 }
 
 /* Set on the adapter's thread, read by the one that waits. */
@@ -333,10 +333,15 @@ run_adapter(const struct usb_request *request, const struct dx_usb_tap *tap, str
 static int
 capture_into(const struct usb_request *request, int fd, struct dx_usb_device *device)
 {
-    struct dx_usb_tap_config config = {.fd = fd, .name = device->path, .has_frames = request->has_frames};
+    const struct dx_usb_entry entry = find_entry(device);
+    const struct dx_usb_tap_config config = {.fd = fd,
+                                             .name = device->path,
+                                             .bus = entry.bus, // as other captures have them
+                                             .address = entry.address,
+                                             .has_frames = request->has_frames};
     struct dx_usb_tap_counts counts;
     struct dx_usb_tap *tap = NULL;
-    find_numbers(device, &config);
+    (void)dx_usb_guard(entry.node); // without it the kernel's driver comes back all the same, but after SIGKILL
     const int error = dx_usb_tap_open(&config, &tap);
     if (error < 0) {
         dx_usb_close(device);

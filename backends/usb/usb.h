@@ -51,6 +51,18 @@ int dx_usb_open(const char *name, struct dx_usb_device **ret_device, char why[25
  */
 int dx_usb_open_fd(int fd, const char *path, struct dx_usb_device **ret_device, char why[256]);
 
+/**
+ * Starts a process that gives a device back to the kernel's drivers that have it now, when the calling one has ended and has
+ * not done so itself: after SIGKILL nobody else would. It has none of the caller's files, is in a session of its own, and ends
+ * right after the caller.
+ *
+ * @param path  /dev/bus/usb/BUS/ADDRESS
+ * @return 0, also where the kernel's drivers have nothing of it, and without a process then; -errno: there is none.
+ *
+ * Thread: any, before the device is claimed.
+ */
+int dx_usb_guard(const char *path);
+
 /** Puts what follows an error of opening into a sentence. */
 void dx_usb_explain(int error, const char *name, const char *node, char why[256]);
 

@@ -105,6 +105,17 @@ ping -c 1 -w 5 192.0.2.1 >/dev/null || fail "the gadget's side is gone"
 { dextral usb capture - 2>said; echo "$?" >code; } | head -c 64 >/dev/null # a reader that goes ends it
 [ "$(cat code)" != 0 ] && grep -q 'Broken pipe' said || fail "to a reader that goes: $(cat code said)"
 readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q cdc_ncm || fail "the kernel's driver is not back after that"
+dextral usb capture killed.pcapng 2>said &
+capture=$!
+until grep -q NCM said; do usleep 20000; done
+readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q usbfs || fail "it has not claimed it"
+kill -9 "$capture"
+tries=0
+until readlink /sys/bus/usb/devices/1-1:1.0/driver | grep -q cdc_ncm; do
+    tries=$((tries + 1))
+    [ $tries -lt 500 ] || fail "the kernel's driver is not back after SIGKILL"
+    usleep 20000
+done
 nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
 chmod 660 /dev/bus/usb/001/*
 $nobody dextral usb list >list 2>said
