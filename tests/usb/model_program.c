@@ -28,6 +28,7 @@ static const char usage[] =
     "  --echo PORT        answers there: UDP, the same bytes; `group A.B.C.D` goes to that group\n"
     "  --trace FILE       writes the requests down\n"
     "  --mac AA:BB:CC:DD:EE:FF  --strict  --full-speed\n"
+    "  --stall N          each Nth transfer from a bulk or interrupt endpoint stalls, until the halt is cleared\n"
     "  --product 7720|772a|772b  --burst BYTES  --ntb-max BYTES  --ntb32  --ntb32-only  --ndp-first\n"
     "It ends when the other side does, prints what it has seen, and fails where a strict model was left deaf or\n"
     "anything the host sent made no sense.\n";
@@ -36,6 +37,7 @@ struct program {
     struct dx_model_options options;
     const char *kind, *tap, *veth, *address, *trace_path;
     int vhci_port, fd, echo_port;
+    uint32_t stall_each, transfers; // 0: none stalls; those that were looked at
     FILE *trace;
 };
 
@@ -197,6 +199,16 @@ attach_to_vhci(const struct program *program)
     return pair[1];
 }
 
+/* The hook of a model: a fault. */
+static int
+stall_at_times(void *context, const struct dx_usb_transfer *transfer)
+{
+    struct program *const program = context;
+    if (transfer->kind == DX_USB_CONTROL || !(transfer->endpoint & DX_USB_IN))
+        return 0;
+    return ++program->transfers % program->stall_each ? 0 : -EPIPE;
+}
+
 /* ---- arguments ---- */
 
 static bool
@@ -223,6 +235,7 @@ take_option(struct program *program, int letter)
     case 'm': return parse_mac(optarg, options->mac);
     case 's': options->is_strict = true; return true;
     case 'F': options->speed = DX_USB_FULL; return true;
+    case 'S': program->stall_each = (uint32_t)strtoul(optarg, NULL, 10); return true;
     case 'p': options->product = (uint16_t)strtoul(optarg, NULL, 16); return true;
     case 'b': options->burst = (uint32_t)strtoul(optarg, NULL, 10); return true;
     case 'n': options->ntb_max = (uint32_t)strtoul(optarg, NULL, 10); return true;
@@ -243,6 +256,7 @@ parse(struct program *program, int argc, char **argv)
         {"trace", required_argument, NULL, 'T'},   {"mac", required_argument, NULL, 'm'},
         {"strict", no_argument, NULL, 's'},        {"full-speed", no_argument, NULL, 'F'},
         {"product", required_argument, NULL, 'p'}, {"burst", required_argument, NULL, 'b'},
+        {"stall", required_argument, NULL, 'S'},
         {"ntb-max", required_argument, NULL, 'n'}, {"ntb32", no_argument, NULL, '3'},
         {"ntb32-only", no_argument, NULL, 'O'},    {"ndp-first", no_argument, NULL, 'N'},
         {0},
@@ -285,6 +299,10 @@ main(int argc, char **argv)
             die(program.trace_path, strerror(errno));
         model->told = write_request;
         model->told_context = program.trace;
+    }
+    if (program.stall_each) {
+        model->fault = stall_at_times;
+        model->fault_context = &program;
     }
     const int wire_fd = open_wire(&program);
     const int socket = program.fd >= 0 ? program.fd : attach_to_vhci(&program);

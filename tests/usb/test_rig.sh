@@ -241,6 +241,10 @@ vhci_ax88772) vhci 0b95:772b --strict ax88772 ;;
 vhci_ncm) vhci 1d6b:0103 --strict --ntb32 ncm ;;
 vhci_ncm_32) vhci 1d6b:0103 --strict --ntb32-only ncm ;;
 vhci_ecm) vhci 1d6b:0104 --strict ecm ;;
+vhci_stalls) # a frame waits until the halt has been cleared, and is not lost
+    vhci 1d6b:0104 --strict --stall 200 --trace /share/trace ecm
+    [ "$(grep -c '^02 01 value 0000 index 0082' "$work/trace")" -ge 5 ] || { echo "no halts" && false; }
+    ;;
 *)
     echo "no case '$name'" >&2
     exit 2
