@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The default devices: what the user chose, else the first that there is.
+// The default devices: what the user chose, else what it was before, else the first that there is.
 
 #include "host/supervisor/default.h"
 
@@ -11,40 +11,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_NAME "defaults"
+#define FILE_NAME "defaults" // in the config folder: what was chosen; in the state folder: what it was without a choice
 
 enum { INPUT, OUTPUT, DIRECTIONS };
 
 static const char *const keys[DIRECTIONS] = {[INPUT] = "input", [OUTPUT] = "output"};
 
 static void
-complain(const struct dx_supervisor *supervisor, kern_return_t status, const dx_error *error)
+read_file(const char *folder, char **ret_uids)
 {
-    (void)supervisor;
-    if (status != kIOReturnSuccess && status != kIOReturnNotFound)
-        dx_log("%s", error->message);
-}
-
-void
-dx_defaults_read(struct dx_supervisor *supervisor)
-{
-    char *const path = dx_join_path(supervisor->config_folder, FILE_NAME);
+    char *const path = dx_join_path(folder, FILE_NAME);
     struct dx_store *store = NULL;
-    dx_error error;
-    if (path)
-        complain(supervisor, dx_store_read(path, &store, &error), &error);
+    dx_error error = {""};
+    const kern_return_t status = path ? dx_store_read(path, &store, &error) : kIOReturnNotFound;
+    if (status != kIOReturnSuccess && status != kIOReturnNotFound)
+        dx_log("%s", error.message);
     for (int i = 0; store && i < DIRECTIONS; i++) {
         const char *const uid = dx_store_get(store, keys[i]);
-        supervisor->default_uid[i] = uid ? strdup(uid) : NULL;
+        ret_uids[i] = uid ? strdup(uid) : NULL;
     }
     dx_store_destroy(store);
     free(path);
 }
 
-static kern_return_t
-write_defaults(const struct dx_supervisor *supervisor, char *const *uids, dx_error *error)
+void
+dx_defaults_read(struct dx_supervisor *supervisor)
 {
-    char *const path = dx_join_path(supervisor->config_folder, FILE_NAME);
+    read_file(supervisor->config_folder, supervisor->default_uid);
+    read_file(supervisor->state_folder, supervisor->last_default);
+}
+
+static kern_return_t
+write_file(const char *folder, char *const *uids, dx_error *error)
+{
+    char *const path = dx_join_path(folder, FILE_NAME);
     struct dx_store *const store = dx_store_create();
     kern_return_t status = path && store ? kIOReturnSuccess : dx_error_set(error, kIOReturnNoMemory, "no memory");
     for (int i = 0; status == kIOReturnSuccess && i < DIRECTIONS; i++)
@@ -71,15 +71,17 @@ const char *
 dx_default_find(const struct dx_supervisor *supervisor, bool is_input)
 {
     const int direction = is_input ? INPUT : OUTPUT;
-    const char *first = NULL;
+    const char *const chosen = supervisor->default_uid[direction];
+    const char *const last = supervisor->last_default[direction];
+    const char *found = NULL;
     for (const struct dx_listing *listing = supervisor->listings; listing; listing = listing->next) {
-        const char *const chosen = supervisor->default_uid[direction];
         if (chosen && strcmp(listing->uid, chosen) == 0)
             return listing->uid;
-        if (!first && !dx_wire_get_bool(listing->brief, "hidden") && can_be_default(listing, direction))
-            first = listing->uid;
+        if (!dx_wire_get_bool(listing->brief, "hidden") && can_be_default(listing, direction) &&
+            (!found || (last && strcmp(listing->uid, last) == 0)))
+            found = listing->uid;
     }
-    return first;
+    return found;
 }
 
 bool
@@ -99,9 +101,29 @@ is_same(const char *a, const char *b)
 }
 
 void
+dx_defaults_keep(struct dx_supervisor *supervisor)
+{
+    dx_error error = {""};
+    bool is_new = false;
+    for (int i = 0; i < DIRECTIONS; i++) {
+        const char *const uid = dx_default_find(supervisor, i == INPUT);
+        if (!uid || is_same(uid, supervisor->default_uid[i]) || is_same(uid, supervisor->last_default[i]))
+            continue;
+        is_new = true;
+        free(supervisor->last_default[i]);
+        supervisor->last_default[i] = strdup(uid);
+    }
+    if (is_new && write_file(supervisor->state_folder, supervisor->last_default, &error) != kIOReturnSuccess)
+        dx_log("%s", error.message);
+}
+
+void
 dx_defaults_changed(struct dx_supervisor *supervisor)
 {
     bool is_new = false;
+    if (supervisor->is_leaving) // then all of them go, and come back
+        return;
+    dx_defaults_keep(supervisor);
     for (int i = 0; i < DIRECTIONS; i++) {
         const char *const uid = dx_default_find(supervisor, i == INPUT);
         if (is_same(uid, supervisor->told_default[i]))
@@ -121,6 +143,7 @@ dx_defaults_free(struct dx_supervisor *supervisor)
 {
     for (int i = 0; i < DIRECTIONS; i++) {
         free(supervisor->default_uid[i]);
+        free(supervisor->last_default[i]);
         free(supervisor->told_default[i]);
     }
 }
@@ -155,7 +178,7 @@ set_default(struct dx_supervisor *supervisor, const char *uid, uint64_t directio
     }
     if (!is_any)
         return dx_error_set(error, kIOReturnUnsupported, "%s cannot be a default device", uid);
-    const kern_return_t status = write_defaults(supervisor, uids, error);
+    const kern_return_t status = write_file(supervisor->config_folder, uids, error);
     for (int i = 0; i < DIRECTIONS; i++) {
         char *const replaced = supervisor->default_uid[i];
         if (status != kIOReturnSuccess) {
@@ -163,6 +186,10 @@ set_default(struct dx_supervisor *supervisor, const char *uid, uint64_t directio
         } else if (uids[i] != replaced) {
             free(replaced);
             supervisor->default_uid[i] = uids[i];
+        }
+        if (status == kIOReturnSuccess && !uid && !uids[i]) { // the choice was taken back: the first one again
+            free(supervisor->last_default[i]);
+            supervisor->last_default[i] = NULL;
         }
     }
     return status;

@@ -339,6 +339,7 @@ request_create(struct dx_supervisor *supervisor, const struct dx_request *reques
         status = dx_declared_add(supervisor, declared);
         if (status != kIOReturnSuccess)
             (void)dx_declarations_remove(supervisor->declarations, declared->uid, NULL);
+        dx_defaults_keep(supervisor); // now: whom it is told to may count on it
     }
     OSDictionary *const body = status == kIOReturnSuccess ? OSDictionaryCreate(4) : NULL;
     if (body)

@@ -100,6 +100,7 @@ struct dx_supervisor {
     char *kinds_folder;
 
     char *default_uid[2];  // chosen by the user: input, output; or NULL
+    char *last_default[2]; // without a choice: what it was before; or NULL
     char *told_default[2]; // as programs were told
     struct dx_incident_log *incidents;
     struct dx_user_client *user_clients;

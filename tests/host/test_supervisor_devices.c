@@ -177,6 +177,30 @@ the_default_is_what_the_user_chose_else_the_first_that_there_is(void)
 }
 
 static void
+without_a_choice_the_default_stays_what_it_was(void)
+{
+    struct machine machine;
+    struct caller caller;
+    machine_create(&machine);
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    create_cable(&caller, "wire");
+    create_cable(&caller, "aux"); // before the other one in the order of UIDs, in which they come back
+    expect_default(&caller, "wire", "wire");
+    restart(&machine, &caller);
+    expect_default(&caller, "wire", "wire");
+    CHECK_EQ(ask(&caller, set_default("aux", 2), NULL, 0, NULL), kIOReturnSuccess);
+    restart(&machine, &caller);
+    expect_default(&caller, "wire", "aux");
+    CHECK_EQ(ask(&caller, request_about(DX_OP_REMOVE, "wire"), NULL, 0, NULL), kIOReturnSuccess);
+    expect_default(&caller, "aux", "aux");
+    create_cable(&caller, "wire");
+    expect_default(&caller, "aux", "aux"); // nobody chose it: it does not take its place again
+    caller_close(&caller);
+    machine_destroy(&machine);
+}
+
+static void
 options_are_kept_and_what_cannot_be_is_refused(void)
 {
     struct machine machine;
@@ -435,6 +459,7 @@ main(void)
     RUN(declared_devices_come_back_and_go_for_good);
     RUN(a_device_that_is_removed_takes_its_driver_and_its_sessions_with_it);
     RUN(the_default_is_what_the_user_chose_else_the_first_that_there_is);
+    RUN(without_a_choice_the_default_stays_what_it_was);
     RUN(options_are_kept_and_what_cannot_be_is_refused);
     RUN(a_programs_volume_is_kept_by_its_name);
     RUN(many_declared_devices_are_listed_and_none_costs_anything);
