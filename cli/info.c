@@ -219,6 +219,27 @@ add_clients(struct cli_table *table, const OSDictionary *description)
     }
 }
 
+/* What was set for programs that do not play now. */
+static void
+add_volumes(struct cli_table *table, const OSDictionary *description)
+{
+    const OSArray *const volumes = cli_get_array(description, "volumes");
+    const char *label = "volumes";
+    for (size_t i = 0; i < cli_count(volumes); i++) {
+        const OSDictionary *const volume = cli_at(volumes, i);
+        struct cli_list list = {"", 0};
+        char text[CLI_GAIN_BYTES];
+        if (cli_is_playing(description, cli_get_text(volume, "name")))
+            continue;
+        cli_list_append(&list, cli_get_text(volume, "name"), "not playing");
+        cli_list_append(&list, cli_gain_text(cli_get_real(volume, "gain-f64"), text), "");
+        if (cli_get_switch(volume, "mute"))
+            cli_list_append(&list, "muted", "");
+        add_line(table, label, list.text);
+        label = "";
+    }
+}
+
 static int
 print_text(dx_device *device, const OSDictionary *description)
 {
@@ -231,6 +252,7 @@ print_text(dx_device *device, const OSDictionary *description)
     add_streams(&table, description, "outputs", "output");
     add_streams(&table, description, "inputs", "input");
     add_clients(&table, description);
+    add_volumes(&table, description);
     char title[LINE_BYTES];
     (void)snprintf(title, sizeof title, "%s (%s)", cli_get_text(description, "name"),
                    cli_get_text(description, "uid"));

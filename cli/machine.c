@@ -250,6 +250,21 @@ cli_complete_description(OSDictionary *description, const struct cli_devices *de
            OSDictionarySetUInt64Value(description, "output-channels", cli_count_channels(description, "outputs"));
 }
 
+/* Of an older supervisor they are not known. */
+static bool
+add_volumes(dx_directory *directory, OSDictionary *description, const char *uid)
+{
+    OSDictionary *const arguments = OSDictionaryCreate(1);
+    OSDictionary *answer = NULL;
+    bool done = arguments && OSDictionarySetStringValue(arguments, "uid", uid);
+    if (done && dx_directory_request(directory, "volumes", arguments, &answer, NULL) == kIOReturnSuccess &&
+        cli_get_array(answer, "volumes"))
+        done = OSDictionarySetObject(description, "volumes", cli_get_array(answer, "volumes"));
+    OSObjectRelease(answer);
+    OSObjectRelease(arguments);
+    return done;
+}
+
 int
 cli_describe(dx_directory *directory, const char *uid, OSDictionary **ret_description)
 {
@@ -262,7 +277,8 @@ cli_describe(dx_directory *directory, const char *uid, OSDictionary **ret_descri
     OSDictionary *const description = cli_get_dictionary(answer, "description");
     if (code == CLI_OK && !description)
         code = cli_fail(CLI_FAILED, "the supervisor describes %s in no way that is understood", uid);
-    if (code == CLI_OK && !cli_complete_description(description, &devices))
+    if (code == CLI_OK &&
+        !(cli_complete_description(description, &devices) && add_volumes(directory, description, uid)))
         code = cli_fail(CLI_FAILED, "no memory");
     if (code == CLI_OK)
         *ret_description = OSObjectRetain(description);

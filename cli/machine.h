@@ -84,8 +84,8 @@ int cli_find_uid(const char *name, const struct cli_devices *devices, const char
 int cli_find_device(const char *name, dx_directory *directory, const char *text, dx_device **ret_device);
 
 /**
- * All that is known of a device, with `input-channels`, `output-channels` and `default-for` besides what the
- * supervisor tells.
+ * All that is known of a device, with `input-channels`, `output-channels`, `default-for` and `volumes` besides what
+ * the supervisor tells in one answer.
  *
  * @param ret_description  +1.
  */

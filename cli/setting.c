@@ -281,38 +281,55 @@ collect_option(void *context, OSString *name, OSObjectPtr value)
     return collection->is_broken;
 }
 
-/* Whether an earlier session that plays is of the same program: volume and mute are one for all of them. */
+/* Whether one of the first of them plays and is of a program: volume and mute are one for all of those. */
 static bool
-is_repeated(const OSArray *sessions, size_t index)
+is_among(const OSArray *sessions, size_t count, const char *program)
 {
-    for (size_t i = 0; i < index; i++) {
-        const OSDictionary *const earlier = cli_at(sessions, i);
-        if (cli_has(earlier, "output") &&
-            strcmp(cli_get_text(earlier, "name"), cli_get_text(cli_at(sessions, index), "name")) == 0)
+    for (size_t i = 0; i < count; i++) {
+        const OSDictionary *const session = cli_at(sessions, i);
+        if (cli_has(session, "output") && strcmp(cli_get_text(session, "name"), program) == 0)
             return true;
     }
     return false;
+}
+
+bool
+cli_is_playing(const OSDictionary *description, const char *program)
+{
+    const OSArray *const sessions = cli_get_array(description, "sessions");
+    return is_among(sessions, cli_count(sessions), program);
+}
+
+/* Of a session, or of a program that is not there. */
+static void
+add_volume(struct collection *collection, const OSDictionary *client)
+{
+    const bool is_muted = cli_get_switch(client, "mute");
+    const double gain = cli_get_real(client, "gain-f64");
+    char what[200];
+    char text[CLI_GAIN_BYTES];
+    (void)snprintf(what, sizeof what, "client %s volume", cli_get_text(client, "name"));
+    set_real_value(collection,
+                   add_setting(collection, "volume", what, cli_gain_text(gain, text), CLI_GAIN_RANGE, true), gain);
+    (void)snprintf(what, sizeof what, "client %s mute", cli_get_text(client, "name"));
+    set_value(collection, add_setting(collection, "mute", what, is_muted ? "on" : "off", "on, off", true),
+              is_muted ? kOSBooleanTrue : kOSBooleanFalse);
 }
 
 static void
 collect_clients(struct collection *collection, const OSDictionary *description)
 {
     const OSArray *const sessions = cli_get_array(description, "sessions");
+    const OSArray *const volumes = cli_get_array(description, "volumes");
     for (size_t i = 0; i < cli_count(sessions); i++) {
         const OSDictionary *const session = cli_at(sessions, i);
-        const bool is_muted = cli_get_switch(session, "mute");
-        const double gain = cli_get_real(session, "gain-f64");
-        char what[200];
-        char text[CLI_GAIN_BYTES];
-        if (is_repeated(sessions, i) || !cli_has(session, "output"))
-            continue;
-        (void)snprintf(what, sizeof what, "client %s volume", cli_get_text(session, "name"));
-        set_real_value(collection,
-                       add_setting(collection, "volume", what, cli_gain_text(gain, text), CLI_GAIN_RANGE, true),
-                       gain);
-        (void)snprintf(what, sizeof what, "client %s mute", cli_get_text(session, "name"));
-        set_value(collection, add_setting(collection, "mute", what, is_muted ? "on" : "off", "on, off", true),
-                  is_muted ? kOSBooleanTrue : kOSBooleanFalse);
+        if (cli_has(session, "output") && !is_among(sessions, i, cli_get_text(session, "name")))
+            add_volume(collection, session);
+    }
+    for (size_t i = 0; i < cli_count(volumes); i++) {
+        const OSDictionary *const volume = cli_at(volumes, i);
+        if (!cli_is_playing(description, cli_get_text(volume, "name")))
+            add_volume(collection, volume);
     }
 }
 

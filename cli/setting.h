@@ -39,6 +39,9 @@ int cli_print_settings(const OSArray *settings, bool wants_rest);
 
 /** "44100, 48000 Hz". */
 const char *cli_rates_text(const OSDictionary *description, char text[CLI_RATES_BYTES]);
+/** Whether a program of that name plays to it: then its volume is among its sessions. */
+bool cli_is_playing(const OSDictionary *description, const char *program);
+
 /** "-6dB"; "0%" for silence. */
 const char *cli_gain_text(double gain, char text[CLI_GAIN_BYTES]);
 

@@ -53,6 +53,7 @@
 #define DX_OP_CLOSE "close"             // session
 #define DX_OP_SET "set"                 // uid, what, ... -> see machine.md
 #define DX_OP_GET_PROPERTY "get-property" // uid, selector, scope, element, qualifier -> value
+#define DX_OP_VOLUMES "volumes"         // uid -> volumes: [{name, gain-f64, mute}], of programs that are there or not
 #define DX_OP_STATISTICS "statistics"   // uid -> of the device and of its clients
 #define DX_OP_KINDS "kinds"             // -> kinds: as dx_kinds_describe() (host/kinds.h)
 #define DX_OP_CREATE "create"           // kind, options -> uid

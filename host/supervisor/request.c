@@ -213,6 +213,18 @@ set_client(const struct dx_request *request, struct dx_listing *listing)
     dx_answer(listing->supervisor, request->ticket, status, error.message, NULL, NULL, 0);
 }
 
+static void
+request_volumes(struct dx_supervisor *supervisor, const struct dx_request *request)
+{
+    const struct dx_listing *const listing = find_asked(supervisor, request);
+    if (!listing)
+        return;
+    OSDictionary *body = OSDictionaryCreate(3);
+    if (!dx_wire_take(body, "volumes", dx_volumes_describe(listing)))
+        OSSafeReleaseNULL(body);
+    dx_answer(supervisor, request->ticket, body ? kIOReturnSuccess : kIOReturnNoMemory, NULL, body, NULL, 0);
+}
+
 /* A running device takes it as a property: docs in host/kinds.h. */
 static OSDictionary *
 create_live_option(const struct dx_listing *listing, const char *name)
@@ -406,6 +418,7 @@ dx_request_handle(struct dx_supervisor *supervisor, const struct dx_request *req
         {DX_OP_CLOSE, dx_request_close},
         {DX_OP_SET, request_set},
         {DX_OP_GET_PROPERTY, request_get_property},
+        {DX_OP_VOLUMES, request_volumes},
         {DX_OP_STATISTICS, request_statistics},
         {DX_OP_KINDS, request_kinds},
         {DX_OP_CREATE, request_create},

@@ -4,6 +4,7 @@
 #include "host/supervisor/volume.h"
 
 #include "host/error.h"
+#include "host/protocol.h"
 #include "host/store.h"
 #include "host/supervisor/listing.h"
 
@@ -113,15 +114,20 @@ dx_volumes_read(struct dx_listing *listing)
     free(path);
 }
 
+static void
+free_first(struct dx_volume **at)
+{
+    struct dx_volume *const volume = *at;
+    *at = volume->next;
+    free(volume->program);
+    free(volume);
+}
+
 void
 dx_volumes_free(struct dx_listing *listing)
 {
-    while (listing->volumes) {
-        struct dx_volume *const volume = listing->volumes;
-        listing->volumes = volume->next;
-        free(volume->program);
-        free(volume);
-    }
+    while (listing->volumes)
+        free_first(&listing->volumes);
 }
 
 void
@@ -134,7 +140,24 @@ dx_volumes_forget(const struct dx_listing *listing)
     free(path);
 }
 
-/* What is as it is without a line is not written. */
+/* As it is without a line. */
+static bool
+is_plain(const struct dx_volume *volume)
+{
+    return volume->gain == 1.0 && !volume->is_muted;
+}
+
+static void
+free_plain(struct dx_listing *listing)
+{
+    for (struct dx_volume **at = &listing->volumes; *at;) {
+        if (is_plain(*at))
+            free_first(at);
+        else
+            at = &(*at)->next;
+    }
+}
+
 static kern_return_t
 write_volumes(const struct dx_listing *listing, dx_error *error)
 {
@@ -144,7 +167,7 @@ write_volumes(const struct dx_listing *listing, dx_error *error)
     unsigned number = 0;
     for (const struct dx_volume *volume = listing->volumes; volume && status == kIOReturnSuccess;
          volume = volume->next) {
-        if (volume->gain == 1.0 && !volume->is_muted)
+        if (is_plain(volume))
             continue;
         char gain[32];
         (void)snprintf(gain, sizeof gain, "%.17g", volume->gain);
@@ -172,6 +195,30 @@ dx_volume_apply(struct dx_session *session)
     session->is_muted = volume && volume->is_muted;
 }
 
+static OSDictionary *
+describe_volume(const struct dx_volume *volume)
+{
+    OSDictionary *to = OSDictionaryCreate(3);
+    if (to &&
+        !(OSDictionarySetStringValue(to, DX_KEY_NAME, volume->program) &&
+          dx_wire_set_double(to, "gain-f64", volume->gain) && dx_wire_set_bool(to, "mute", volume->is_muted)))
+        OSSafeReleaseNULL(to);
+    return to;
+}
+
+OSArray *
+dx_volumes_describe(const struct dx_listing *listing)
+{
+    OSArray *volumes = OSArrayCreate(4);
+    for (const struct dx_volume *volume = listing->volumes; volumes && volume; volume = volume->next) {
+        OSDictionary *const item = describe_volume(volume);
+        if (!item || !OSArraySetObject(volumes, item))
+            OSSafeReleaseNULL(volumes);
+        OSObjectRelease(item);
+    }
+    return volumes;
+}
+
 kern_return_t
 dx_volume_set(struct dx_listing *listing, const char *program, const double *gain, const bool *muted,
               dx_error *error)
@@ -192,10 +239,11 @@ dx_volume_set(struct dx_listing *listing, const char *program, const double *gai
     volume->gain = gain ? *gain : volume->gain;
     volume->is_muted = muted ? *muted : volume->is_muted;
     const kern_return_t status = write_volumes(listing, error);
-    if (status != kIOReturnSuccess) {
+    if (status != kIOReturnSuccess)
         *volume = before;
+    free_plain(listing);
+    if (status != kIOReturnSuccess)
         return status;
-    }
     for (struct dx_session *session = listing->supervisor->sessions; session; session = session->next) {
         if (session->listing != listing || !session->name || strcmp(session->name, program) != 0)
             continue;

@@ -14,6 +14,9 @@ void dx_volumes_forget(const struct dx_listing *listing);
 /** Gives a session the volume of its program. */
 void dx_volume_apply(struct dx_session *session);
 
+/** [{name, gain-f64, mute}]: what was set.  +1, NULL without memory. */
+OSArray *dx_volumes_describe(const struct dx_listing *listing);
+
 /**
  * Sets it for every client of a program on a device, now and later.
  *

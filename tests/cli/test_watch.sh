@@ -92,6 +92,16 @@ succeed set cable client dextral mute on
 show on get cable client dextral mute
 check '{(x["gain"], x["mute"]) for x in d["sessions"] if "output" in x} == {(0.25, True)}' info cable --json
 succeed set cable client dextral volume 1
+# What is set for a program that is not there is shown, kept, and taken back.
+succeed set cable client later volume -6dB
+show -6dB get cable client later volume
+show off get cable client later mute
+succeed info cable
+grep -qE '^ +volumes +later \(not playing\), -6dB$' stdout || fail "a volume that was set is not shown: $(cat stdout)"
+check '[x["name"] for x in d["volumes"]] == ["dextral", "later"] or
+    [x["name"] for x in d["volumes"]] == ["later", "dextral"]' info cable --json
+succeed set cable client later volume 100%
+refuse 2 "the device has no client later volume" get cable client later volume
 refuse 2 "decibels up to 24dB" set cable client dextral volume 30dB
 refuse 2 "expected on or off" set cable client dextral mute maybe
 refuse 2 "a program has volume and mute; what is 'loudness'?" set cable client dextral loudness 1

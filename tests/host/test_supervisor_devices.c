@@ -266,6 +266,62 @@ set_gain(const char *program, double gain)
     return body;
 }
 
+/* The gain that was set for a program; 1 where none was. */
+static double
+find_volume(struct caller *caller, const char *uid, const char *program, unsigned *ret_count)
+{
+    struct dx_message answer;
+    double gain = 1.0;
+    CHECK_EQ(ask(caller, request_about(DX_OP_VOLUMES, uid), NULL, 0, &answer), kIOReturnSuccess);
+    const OSArray *const volumes = dx_wire_get_array(answer.body, "volumes");
+    CHECK(volumes);
+    *ret_count = (unsigned)OSArrayGetCount(volumes);
+    for (unsigned i = 0; i < *ret_count; i++) {
+        const OSDictionary *const volume = OSDynamicCast(OSDictionary, OSArrayGetObject(volumes, i));
+        CHECK(volume && dx_wire_get_string(volume, DX_KEY_NAME));
+        if (strcmp(dx_wire_get_string(volume, DX_KEY_NAME), program) == 0)
+            CHECK(dx_wire_get_double(volume, "gain-f64", &gain));
+    }
+    dx_message_finish(&answer);
+    return gain;
+}
+
+static void
+volumes_that_were_set_are_told_and_end_with_their_reset(void)
+{
+    enum { MOST = 128 };
+    struct machine machine;
+    struct caller caller;
+    unsigned count = 0;
+    machine_create(&machine);
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    create_cable(&caller, "wire");
+    for (unsigned i = 0; i < 2 * MOST; i++) { // what was set back takes nobody's place
+        char program[32];
+        (void)snprintf(program, sizeof program, "program %u", i);
+        CHECK_EQ(ask(&caller, set_gain(program, 0.5), NULL, 0, NULL), kIOReturnSuccess);
+        CHECK(find_volume(&caller, "wire", program, &count) == 0.5);
+        CHECK_EQ(count, 1);
+        CHECK_EQ(ask(&caller, set_gain(program, 1.0), NULL, 0, NULL), kIOReturnSuccess);
+        CHECK(find_volume(&caller, "wire", program, &count) == 1.0);
+        CHECK_EQ(count, 0);
+    }
+    for (unsigned i = 0; i < MOST; i++) {
+        char program[300];
+        (void)snprintf(program, sizeof program, "%0250u", i); // as long as names may be, and all of them fit
+        CHECK_EQ(ask(&caller, set_gain(program, 0.5), NULL, 0, NULL), kIOReturnSuccess);
+    }
+    ask_refused(&caller, set_gain("one more", 0.5), NULL, 0, kIOReturnNoSpace, "128 programs");
+    (void)find_volume(&caller, "wire", "", &count);
+    CHECK_EQ(count, MOST);
+    restart(&machine, &caller);
+    (void)find_volume(&caller, "wire", "", &count);
+    CHECK_EQ(count, MOST);
+    caller_close(&caller);
+    machine_destroy(&machine);
+}
+
 static void
 a_programs_volume_is_kept_by_its_name(void)
 {
@@ -462,6 +518,7 @@ main(void)
     RUN(without_a_choice_the_default_stays_what_it_was);
     RUN(options_are_kept_and_what_cannot_be_is_refused);
     RUN(a_programs_volume_is_kept_by_its_name);
+    RUN(volumes_that_were_set_are_told_and_end_with_their_reset);
     RUN(many_declared_devices_are_listed_and_none_costs_anything);
     RUN(a_session_too_many_is_told_so);
     RUN(a_full_disk_is_said_and_changes_nothing);
