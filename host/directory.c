@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_TIMEOUT_NS 30000000000u
+#define DEFAULT_TIMEOUT_NS 40000000000u // longer than the supervisor waits for a driver, so that its answer comes
 #define MAX_SELECTORS 256u // of one event
 
 /* ---- what the listener is told ---- */

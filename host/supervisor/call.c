@@ -82,7 +82,7 @@ call_is_late(void *context)
     if (call->request)
         end_call(call, kIOReturnTimeout, "no driver with the device came within 5 s", NULL);
     else
-        end_call(call, kIOReturnTimeout, "the driver did not answer within 30 s", NULL);
+        end_call(call, kIOReturnTimeout, "the driver did not answer in time", NULL);
 }
 
 static void
@@ -93,7 +93,7 @@ send_call(struct dx_call *call)
         unit->channel ? dx_channel_send(unit->channel, call->request, call->fds, call->fd_count) : -EPIPE;
     OSSafeReleaseNULL(call->request);
     close_fds(call);
-    dx_loop_timer_set(call->timer, ANSWER_TIMEOUT_NS);
+    dx_loop_timer_set(call->timer, call->context.answer_ns ? call->context.answer_ns : ANSWER_TIMEOUT_NS);
     /* Of a connection that is lost the end of the process tells, or the time. */
     if (r == -EMSGSIZE)
         end_call(call, kIOReturnMessageTooLarge, "the request does not fit into a message", NULL);

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_NAME "defaults" // in the config folder: what was chosen; in the state folder: what it was without a choice
+/* In the config folder: what was chosen; in the state folder: what it was without a choice. */
+#define FILE_NAME "defaults"
 
 enum { INPUT, OUTPUT, DIRECTIONS };
 

@@ -87,6 +87,9 @@ find_asked(struct dx_supervisor *supervisor, const struct dx_request *request)
 
 /* ---- describe ---- */
 
+/* From then on what is known already will do. */
+#define DESCRIPTION_NS (2 * DX_NS_PER_S)
+
 static void
 answer_description(struct dx_listing *listing, struct dx_ticket ticket, OSDictionary *description)
 {
@@ -130,8 +133,10 @@ request_describe(struct dx_supervisor *supervisor, const struct dx_request *requ
     OSDictionary *call = dx_call_create(DX_OP_DESCRIBE);
     if (call && !OSDictionarySetStringValue(call, DX_KEY_UID, listing->uid))
         OSSafeReleaseNULL(call);
-    const struct dx_call_context context = {
-        .ticket = request->ticket, .session = is_fresh, .listing = listing->number};
+    const struct dx_call_context context = {.ticket = request->ticket,
+                                            .session = is_fresh,
+                                            .answer_ns = is_fresh ? 0 : DESCRIPTION_NS,
+                                            .listing = listing->number};
     dx_unit_call(listing->unit, call, NULL, 0, describe_done, &context);
 }
 

@@ -186,6 +186,7 @@ struct dx_call_context {
     uint64_t listing; // which device it is about: it waits until the driver has that; 0: none
     uint64_t session;
     uint64_t number;
+    uint64_t answer_ns; // how long the driver may take to answer; 0: 30 s
     OSObjectPtr object; // whoever is told of the end releases it
 };
 

@@ -53,7 +53,7 @@ typedef struct dx_directory_config {
     uint32_t reserved;              ///< 0
     const char *name;               ///< the program, for people; NULL: its own short name
     const char *socket_path;        ///< of the supervisor; NULL: where it is by default
-    uint64_t timeout_ns;            ///< how long a call waits for each answer; 0: 30 s
+    uint64_t timeout_ns;            ///< how long a call waits for each answer; 0: 40 s
     void (*listener)(void *context, const dx_host_event *event); ///< on the directory's thread; may be NULL
     void *listener_context;         ///< handed to the listener
 } dx_directory_config;

@@ -350,6 +350,31 @@ a_driver_that_lost_its_supervisor_and_does_not_answer_is_killed(void)
     machine_destroy(&machine);
 }
 
+static void
+a_driver_that_stands_still_is_described_as_it_was(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    machine_create(&machine);
+    machine_start(&machine, NULL);
+    caller_open(&caller, &machine, "player");
+    create_cable(&caller, "wire");
+    make_lane(&lane);
+    CHECK_EQ(open_session(&caller, "wire", 1, &lane, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_START, 1), NULL, 0, NULL), kIOReturnSuccess);
+    const pid_t pid = (pid_t)describe_number(&caller, "wire", "pid");
+    CHECK_EQ(kill(pid, SIGSTOP), 0);
+    const int64_t before_ms = now_ms();
+    CHECK_EQ(describe_number(&caller, "wire", "pid"), (uint64_t)pid);
+    CHECK(now_ms() - before_ms < 25000); // nobody waits as long as for what only the driver knows
+    CHECK_EQ(kill(pid, SIGCONT), 0);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_STOP, 1), NULL, 0, NULL), kIOReturnSuccess);
+    dx_lane_finish(&lane);
+    caller_close(&caller);
+    machine_destroy(&machine);
+}
+
 static double
 read_rate(struct caller *caller, bool is_fresh)
 {
@@ -551,6 +576,7 @@ main(void)
     RUN(a_driver_goes_on_when_the_supervisor_is_killed);
     RUN(a_supervisor_that_ends_in_good_order_leaves_what_plays);
     RUN(a_driver_that_lost_its_supervisor_and_does_not_answer_is_killed);
+    RUN(a_driver_that_stands_still_is_described_as_it_was);
     RUN(saved_values_come_back_with_the_next_driver);
     RUN(a_device_follows_one_of_another_process);
     RUN(a_second_supervisor_says_who_serves);
