@@ -179,6 +179,7 @@ find_entry(struct dx_supervisor *supervisor, const char *bundle)
     return NULL;
 }
 
+/* One that has an identifier: what is refused before it is read has none. */
 static const struct dx_bundle_entry *
 find_asked_entry(struct dx_supervisor *supervisor, const struct dx_request *request)
 {
@@ -187,7 +188,9 @@ find_asked_entry(struct dx_supervisor *supervisor, const struct dx_request *requ
     if (!entry)
         dx_answer(supervisor, request->ticket, kIOReturnNotFound,
                   "there is no such bundle: `dextral drivers` lists them", NULL, NULL, 0);
-    return entry;
+    else if (!entry->info.identifier)
+        dx_answer(supervisor, request->ticket, kIOReturnNotPermitted, entry->why, NULL, NULL, 0);
+    return entry && entry->info.identifier ? entry : NULL;
 }
 
 /* ---- approve, revoke, grant ---- */

@@ -203,10 +203,14 @@ a_bundle_that_others_may_write_is_refused(void)
     (void)snprintf(path, sizeof path, "%s/drivers/good.dext/Fault.so", machine.folder);
     CHECK_EQ(chmod(path, 0777), 0);
     CHECK_EQ(kill(machine.supervisor, SIGHUP), 0);
-    OSDictionary *const body = request(DX_OP_APPROVE);
     (void)snprintf(path, sizeof path, "%s/drivers/good.dext", machine.folder);
-    set_text(body, "bundle", path);
-    ask_refused(&caller, body, NULL, 0, kIOReturnNotPermitted, "written by others");
+    static const char *const operations[] = {DX_OP_APPROVE, DX_OP_REVOKE, DX_OP_GRANT, DX_OP_RESTART};
+    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
+        OSDictionary *const body = request(operations[i]);
+        set_text(body, "bundle", path); // it was not read, so its identifier is not known
+        set_text(body, "program", "/bin/true");
+        ask_refused(&caller, body, NULL, 0, kIOReturnNotPermitted, "written by others");
+    }
     CHECK(!is_listed(&caller, "good"));
     end(&machine, &caller, &lane);
 }
