@@ -277,9 +277,24 @@ dx_request_restart(struct dx_supervisor *supervisor, const struct dx_request *re
                   0);
         return;
     }
-    const struct dx_bundle_entry *const entry = uid ? NULL : find_asked_entry(supervisor, request);
+    /* A declared device's driver is of our own installation. */
+    const bool is_declared = uid && listing->unit->declared_uid;
+    const struct dx_bundle_entry *const entry =
+        is_declared ? NULL
+        : uid       ? dx_catalogue_find(&supervisor->catalogue, listing->unit->identifier)
+                    : find_asked_entry(supervisor, request);
     if (!uid && !entry)
         return;
+    dx_error why = {""};
+    kern_return_t status = kIOReturnSuccess;
+    if (!is_declared && !entry)
+        status = dx_error_set(&why, kIOReturnNotFound, "the bundle of %s is not there any more", uid);
+    else if (!is_declared && !dx_approvals_allow(supervisor->approvals, entry, &why))
+        status = kIOReturnNotPermitted;
+    if (status != kIOReturnSuccess) { // what runs goes on
+        dx_answer(supervisor, request->ticket, status, why.message, NULL, NULL, 0);
+        return;
+    }
     for (struct dx_unit *unit = supervisor->units; unit; unit = unit->next)
         if (uid ? unit == listing->unit
                 : !unit->declared_uid && strcmp(unit->identifier, entry->info.identifier) == 0)

@@ -81,6 +81,7 @@ a_bundle_runs_only_once_it_is_approved(void)
     CHECK(!is_listed(&caller, "good"));
     sleep_ms(300);
     CHECK(!is_listed(&caller, "good")); // nothing of it has been started
+    ask_refused(&caller, request_bundle(DX_OP_RESTART, "good"), NULL, 0, kIOReturnNotPermitted, "dextral approve");
 
     approve(&caller, "good");
     wait_listed(&caller, "good", true);  // it was started to see what it has, ...
@@ -183,11 +184,23 @@ a_running_driver_goes_on_when_its_bundle_is_replaced(void)
                    "</plist>' > %s/drivers/good.dext/good.entitlements && chmod 600 %s/drivers/good.dext/*.ent*",
                    machine.folder, machine.folder);
     CHECK_EQ(system(path), 0);
-    CHECK_EQ(ask(&caller, request_bundle(DX_OP_RESTART, "good"), NULL, 0, NULL), kIOReturnSuccess);
+    const uint64_t second_pid = describe_number(&caller, "good", "pid");
+    ask_refused(&caller, request_bundle(DX_OP_RESTART, "good"), NULL, 0, kIOReturnNotPermitted, "network");
+    ask_refused(&caller, request_about(DX_OP_RESTART, "good"), NULL, 0, kIOReturnNotPermitted, "network");
+    CHECK_EQ(describe_number(&caller, "good", "pid"), second_pid); // what runs goes on
+    CHECK_EQ(kill((pid_t)second_pid, SIGKILL), 0);
     wait_state(&caller, "good", "unapproved");
     expect_driver(&caller, "good", "why", "network");
     approve(&caller, "good");
     wait_state(&caller, "good", "running");
+
+    /* Nor is one ended whose bundle is gone. */
+    const uint64_t last_pid = describe_number(&caller, "good", "pid");
+    (void)snprintf(path, sizeof path, "rm -r %s/drivers/good.dext", machine.folder);
+    CHECK_EQ(system(path), 0);
+    ask_refused(&caller, request_bundle(DX_OP_RESTART, "good"), NULL, 0, kIOReturnNotFound, "no such bundle");
+    ask_refused(&caller, request_about(DX_OP_RESTART, "good"), NULL, 0, kIOReturnNotFound, "not there any more");
+    CHECK_EQ(describe_number(&caller, "good", "pid"), last_pid);
     end(&machine, &caller, &lane);
 }
 
