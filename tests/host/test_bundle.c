@@ -196,7 +196,7 @@ ParameterizedTestParameters(bundle, classes_are_checked)
     return cr_make_param_array(struct class_case, cases, sizeof cases / sizeof cases[0]);
 }
 
-ParameterizedTest(struct class_case *c, bundle, classes_are_checked, .init = enter_folder, .fini = leave_folder)
+ParameterizedTest(struct class_case *c, bundle, classes_are_checked)
 {
     write_info("Test.dext/Info.plist", c->class, NULL);
     copy_module("Test.dext/Test.so");
