@@ -18,16 +18,19 @@
 
 enum set_option {
     OPTION_NONE,
+    OPTION_JSON,
 };
 
 static const struct cli_option set_options[] = {
     [OPTION_NONE] = {"none", NULL, "with 'default': takes the choice back", 0, false},
+    [OPTION_JSON] = {"json", NULL, "prints what was set as JSON: an object", 0, false},
 };
 
 struct set_request {
     const char *operands[MAX_OPERANDS];
     size_t operand_count;
     bool wants_none;
+    bool wants_json;
     dx_directory *directory;
     dx_device *device;
     char what[MAX_WHAT_BYTES]; // "set: Volume -6dB", for messages
@@ -37,9 +40,11 @@ static int
 take_option(void *context, size_t option, const char *value)
 {
     struct set_request *const request = context;
-    (void)option;
     (void)value;
-    request->wants_none = true;
+    if (option == OPTION_NONE)
+        request->wants_none = true;
+    else
+        request->wants_json = true;
     return CLI_OK;
 }
 
@@ -73,7 +78,27 @@ check_set(void *context)
     for (size_t i = is_default(request) ? 0 : 1; i < request->operand_count && length < sizeof request->what; i++)
         length +=
             (size_t)snprintf(request->what + length, sizeof request->what - length, " %s", request->operands[i]);
-    return CLI_OK;
+    return request->wants_json ? cli_check_json("set") : CLI_OK;
+}
+
+/* Shows what was set: what words stand for, and to which value. */
+static int
+show_set(const struct set_request *request, const char *uid, const char *const *words, size_t word_count,
+         const char *value)
+{
+    char what[MAX_WHAT_BYTES] = "";
+    size_t length = 0;
+    if (!request->wants_json)
+        return CLI_OK;
+    for (size_t i = 0; i < word_count && length < sizeof what; i++)
+        length += (size_t)snprintf(what + length, sizeof what - length, "%s%s", i > 0 ? " " : "", words[i]);
+    OSDictionary *const shown = OSDictionaryCreate(3);
+    const bool done = shown && (!uid || OSDictionarySetStringValue(shown, "uid", uid)) &&
+                      OSDictionarySetStringValue(shown, "what", what) &&
+                      OSDictionarySetStringValue(shown, "text", value);
+    const int code = done ? cli_print_json(shown, false) : cli_fail(CLI_FAILED, "no memory");
+    OSObjectRelease(shown);
+    return code;
 }
 
 /* Requests of the `set` operation. */
@@ -368,6 +393,9 @@ set_default(const struct set_request *request)
         code = cli_fail(CLI_FAILED, "no memory");
     if (code == CLI_OK)
         code = cli_request(request->directory, request->what, "set-default", arguments, NULL);
+    if (code == CLI_OK)
+        code = show_set(request, NULL, (const char *const[]){"default", direction}, is_input || is_output ? 2 : 1,
+                        uid);
     OSObjectRelease(arguments);
     return code;
 }
@@ -430,6 +458,9 @@ set_something(void *context, dx_directory *directory)
     int code = cli_find_device("set", directory, request->operands[0], &request->device);
     if (code == CLI_OK)
         code = set_what(request);
+    if (code == CLI_OK)
+        code = show_set(request, dx_device_uid(request->device), request->operands + 1, request->operand_count - 2,
+                        request->operands[request->operand_count - 1]);
     dx_device_release(request->device);
     return code;
 }

@@ -125,7 +125,7 @@ _dextral_plain() {
 }
 
 _dextral_set() {
-    local options="--none --help"
+    local options="--none --json --help"
     _dextral_device_first "$1" "$options"
     if [[ $1 == -* ]]; then
         return
@@ -160,7 +160,7 @@ _dextral_create() {
 }
 
 _dextral_remove() {
-    local options="--help"
+    local options="--json --help"
     if [[ $1 == -* ]]; then
         _dextral_options "$1" "$options"
     else

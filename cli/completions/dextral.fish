@@ -60,6 +60,7 @@ complete -c dextral -n '__dextral_at get 3' -f -a '(dextral __complete settings 
 
 complete -c dextral -n '__dextral_is set' -f
 complete -c dextral -n '__dextral_is set' -l none -d 'takes the choice of a default back'
+complete -c dextral -n '__dextral_is set' -l json -d 'as JSON'
 complete -c dextral -n '__dextral_is set' -s h -l help -d 'shows the options'
 complete -c dextral -n '__dextral_at set 2' -f -a '(dextral __complete devices)'
 complete -c dextral -n '__dextral_at set 3' -f -a '(dextral __complete settings (__dextral_word 3))'
@@ -76,6 +77,7 @@ complete -c dextral -n '__dextral_at create 2' -f -a '(dextral __complete kinds)
 complete -c dextral -n '__dextral_is create; and string match -q -- "-*" (commandline -ct)' -f -a '(dextral __complete options (__dextral_word 3) | string replace -r -- "^" "--")'
 
 complete -c dextral -n '__dextral_is remove' -f
+complete -c dextral -n '__dextral_is remove' -l json -d 'the UIDs as JSON'
 complete -c dextral -n '__dextral_is remove' -s h -l help -d 'shows the options'
 complete -c dextral -n '__dextral_is remove' -f -a '(dextral __complete devices)'
 

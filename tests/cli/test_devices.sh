@@ -124,6 +124,10 @@ show talk get default input
 check '[x["default-for"] for x in d if x["uid"] == "talk"] == [["output", "input"]]' list --json
 succeed list
 grep -qE '^Talk +talk +both ' stdout || fail "the list does not mark the default"
+check 'd == {"uid": "talk", "what": "ppm", "text": "3"}' set talk ppm 3 --json
+check 'd == {"what": "default output", "text": "talk"}' set default talk output --json
+succeed create cable --name Brief
+check 'd == ["brief"]' remove --json Brief
 succeed set default --none
 show stream-mix get default output
 refuse 2 "expected: dextral set default DEVICE" set default talk sideways
