@@ -436,6 +436,12 @@ not_approved(const char *identifier, dx_error *error)
     return dx_error_set(error, kIOReturnNotFound, "%.200s has not been approved", identifier);
 }
 
+bool
+dx_approvals_have(const struct dx_approvals *approvals, const char *identifier)
+{
+    return get_approval(approvals, identifier) != NULL;
+}
+
 kern_return_t
 dx_approvals_revoke(struct dx_approvals *approvals, const char *identifier, dx_error *error)
 {

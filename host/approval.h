@@ -51,6 +51,9 @@ bool dx_approvals_allow_network(const struct dx_approvals *approvals, const stru
 kern_return_t dx_approvals_approve(struct dx_approvals *approvals, const struct dx_bundle_entry *entry,
                                    bool network, dx_error *error);
 
+/** Whether there is one of an identifier, in force or not. */
+bool dx_approvals_have(const struct dx_approvals *approvals, const char *identifier);
+
 /** The user takes it back, with what was granted to programs.  kIOReturnNotFound: it was not approved. */
 kern_return_t dx_approvals_revoke(struct dx_approvals *approvals, const char *identifier, dx_error *error);
 

@@ -231,16 +231,23 @@ dx_request_approve(struct dx_supervisor *supervisor, const struct dx_request *re
 void
 dx_request_revoke(struct dx_supervisor *supervisor, const struct dx_request *request)
 {
-    const struct dx_bundle_entry *const entry = find_asked_entry(supervisor, request);
-    if (!entry)
+    const char *const bundle = dx_wire_get_string(request->body, "bundle");
+    /* Of one that cannot be read now, or is not there, the identifier is what was asked for. */
+    const bool is_known = bundle && dx_approvals_have(supervisor->approvals, bundle);
+    const struct dx_bundle_entry *const entry =
+        is_known ? dx_catalogue_find(&supervisor->catalogue, bundle) : find_asked_entry(supervisor, request);
+    if (!entry && !is_known)
         return;
+    const char *const identifier = entry ? entry->info.identifier : bundle;
     dx_error error = {""};
-    const kern_return_t status = dx_approvals_revoke(supervisor->approvals, entry->info.identifier, &error);
+    const kern_return_t status = dx_approvals_revoke(supervisor->approvals, identifier, &error);
     if (status == kIOReturnSuccess) {
         dx_error why;
-        (void)dx_approvals_allow(supervisor->approvals, entry, &why);
+        (void)dx_error_set(&why, kIOReturnNotPermitted, "its approval was taken back");
+        if (entry)
+            (void)dx_approvals_allow(supervisor->approvals, entry, &why);
         for (struct dx_unit *unit = supervisor->units; unit; unit = unit->next)
-            if (!unit->declared_uid && strcmp(unit->identifier, entry->info.identifier) == 0)
+            if (!unit->declared_uid && strcmp(unit->identifier, identifier) == 0)
                 dx_unit_fail(unit, DX_UNIT_UNAPPROVED, why.message);
         dx_usb_match(supervisor); // another one may be for what it had
     }

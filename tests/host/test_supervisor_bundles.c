@@ -228,6 +228,31 @@ a_bundle_that_others_may_write_is_refused(void)
     end(&machine, &caller, &lane);
 }
 
+static void
+an_approval_is_taken_back_whatever_became_of_the_bundle(void)
+{
+    struct machine machine;
+    struct caller caller;
+    struct dx_lane lane;
+    char path[160];
+    begin(&machine, &caller, &lane);
+    machine_add_bundle(&machine, "good", "none");
+    CHECK_EQ(kill(machine.supervisor, SIGHUP), 0);
+    approve(&caller, "good");
+    wait_listed(&caller, "good", true);
+    CHECK_EQ(open_session(&caller, "good", 2, &lane, NULL), kIOReturnSuccess);
+    CHECK_EQ(ask(&caller, request_of(DX_OP_START, 2), NULL, 0, NULL), kIOReturnSuccess);
+    (void)snprintf(path, sizeof path, "%s/drivers/good.dext/Fault.so", machine.folder);
+    CHECK_EQ(chmod(path, 0777), 0);
+    CHECK_EQ(kill(machine.supervisor, SIGHUP), 0);
+    CHECK_EQ(ask(&caller, request_bundle(DX_OP_REVOKE, "good"), NULL, 0, NULL), kIOReturnSuccess);
+    wait_state(&caller, "good", "unapproved"); // what ran has ended
+    ask_refused(&caller, request_bundle(DX_OP_REVOKE, "good"), NULL, 0, kIOReturnNotFound, "no such bundle");
+    CHECK_EQ(chmod(path, 0755), 0);
+    wait_driver(&caller, "good", "unapproved", 5000); // it is not in force again
+    end(&machine, &caller, &lane);
+}
+
 /* ---- what goes wrong ---- */
 
 static void
@@ -439,6 +464,7 @@ main(void)
     RUN(devices_of_a_bundle_are_remembered);
     RUN(a_running_driver_goes_on_when_its_bundle_is_replaced);
     RUN(a_bundle_that_others_may_write_is_refused);
+    RUN(an_approval_is_taken_back_whatever_became_of_the_bundle);
     RUN(a_driver_that_says_no_has_failed_at_once);
     RUN(a_driver_that_does_not_stop_is_killed);
     RUN(a_driver_that_crashes_in_its_handler_is_named_and_started_again);
