@@ -158,7 +158,8 @@ wait_until_caught() { # PID NUMBER
 }
 for signal in TERM HUP; do
     rm -f out.wav
-    "$dextral" "${p[@]}" long.wav out.wav >stdout 2>stderr &
+    # Under nohup SIGHUP is ignored, and a program that was started so leaves it alone.
+    env --default-signal=$signal "$dextral" "${p[@]}" long.wav out.wav >stdout 2>stderr &
     pid=$!
     wait_until_caught $pid "$(kill -l $signal)"
     sleep 0.3

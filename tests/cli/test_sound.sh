@@ -92,7 +92,8 @@ wait $first || fail "the first of two players failed"
 # The end of a recording that was asked for is a whole file.
 for signal in TERM HUP; do
     rm -f rec.wav
-    "$dextral" record rec.wav --format s16 2>stderr </dev/null &
+    # Under nohup SIGHUP is ignored, and a program that was started so leaves it alone.
+    env --default-signal=$signal "$dextral" record rec.wav --format s16 2>stderr </dev/null &
     pid=$!
     wait_for 10 is_recording
     sleep 0.3
