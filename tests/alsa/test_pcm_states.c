@@ -629,6 +629,7 @@ a_program_outlives_the_driver(void)
     write_numbers(pcm, BUFFER_FRAMES + 1u, 2u * BUFFER_FRAMES); // goes on at its pace
     CHECK_ALSA(snd_pcm_drain(pcm));                             // and ends
     rig_start_driver();
+    wait_for_io(true); // of the recorder, which comes back by itself
     CHECK_ALSA(snd_pcm_prepare(pcm));
     write_numbers(pcm, 200001, BUFFER_FRAMES);
     CHECK_ALSA(snd_pcm_drain(pcm));
