@@ -196,6 +196,16 @@ dx_listing_set_description(struct dx_listing *listing, const OSDictionary *descr
 }
 
 void
+dx_listing_see_description(struct dx_listing *listing, const OSDictionary *description)
+{
+    OSDictionary *const brief = create_brief(description);
+    const bool is_new = brief && !OSObjectIsEqualTo(brief, listing->brief);
+    OSObjectRelease(brief);
+    if (is_new)
+        dx_listing_set_description(listing, description);
+}
+
+void
 dx_listing_gain_driver(struct dx_listing *listing, int page_fd)
 {
     if (listing->page_fd >= 0)

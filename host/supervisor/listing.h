@@ -61,6 +61,9 @@ void dx_listing_destroy(struct dx_listing *listing);
 /** Takes in a description that its driver or declaration gave. */
 void dx_listing_set_description(struct dx_listing *listing, const OSDictionary *description);
 
+/** The same of one that was asked for: where it says nothing new nobody is told. */
+void dx_listing_see_description(struct dx_listing *listing, const OSDictionary *description);
+
 /** Takes it out of the directory when its driver took it away and nobody has it open. */
 void dx_listing_check_gone(struct dx_listing *listing);
 

@@ -111,9 +111,11 @@ describe_done(struct dx_supervisor *supervisor, struct dx_unit *unit, const stru
     (void)unit;
     if (!listing)
         dx_answer(supervisor, context->ticket, kIOReturnNoDevice, "the device has been removed", NULL, NULL, 0);
-    else if (status == kIOReturnSuccess && told)
+    else if (status == kIOReturnSuccess && told) {
+        if (listing->has_driver) // whoever lists devices after a change sees it, though the driver is yet to tell
+            dx_listing_see_description(listing, told);
         answer_description(listing, context->ticket, OSDictionaryCreateWithDictionary(told));
-    else if (context->session) // it had to be fresh
+    } else if (context->session) // it had to be fresh
         dx_answer(supervisor, context->ticket, status ? status : kIOReturnIPCError, sentence, NULL, NULL, 0);
     else
         answer_description(listing, context->ticket, dx_listing_copy_whole(listing));

@@ -191,6 +191,21 @@ a_control_is_set_by_one_program_and_seen_by_another(void)
 }
 
 static void
+what_was_set_is_seen_by_a_program_that_begins_right_after(void)
+{
+    for (int i = 0; i < 20; i++) {
+        const float decibels = -1.0f - (float)i;
+        CHECK_OK(dx_device_set_control_decibels(device, "vlme/inpt/0", decibels));
+        dx_directory *late = NULL;
+        CHECK_OK(dx_directory_open(NULL, &late, NULL));
+        dx_device *const found = wait_for_device(late);
+        CHECK(get_control(found, "vlme/inpt/0").decibels == decibels);
+        dx_device_release(found);
+        dx_directory_close(late);
+    }
+}
+
+static void
 a_selector_is_set_by_value_and_by_name(void)
 {
     dx_control_item items[8];
@@ -321,6 +336,7 @@ main(void)
 {
     begin();
     RUN(a_control_is_set_by_one_program_and_seen_by_another);
+    RUN(what_was_set_is_seen_by_a_program_that_begins_right_after);
     RUN(a_selector_is_set_by_value_and_by_name);
     RUN(a_property_is_set_by_one_program_and_told_to_another);
     RUN(a_change_of_rate_is_told_begin_and_end);
